@@ -1,0 +1,209 @@
+// Rules that concern more than one setting, or what text alone does not tell. Each says how to mend it.
+
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// check reports a problem with key where key was written, unless key has one already.
+func (r *reader) check(key, wrong, fix string) {
+	if !r.broken[key] {
+		r.problem(r.origins[key], key, wrong, fix)
+	}
+}
+
+// warn notes something about key that does not keep the node from starting.
+func (r *reader) warn(key, wrong, fix string) {
+	r.warnings = append(r.warnings, Problem{Origin: r.origins[key], Key: key, Wrong: wrong, Fix: fix})
+}
+
+// validate applies all rules, in the order of the reference file.
+func (r *reader) validate(dev bool) {
+	r.validateAddresses(dev)
+	r.validateNode()
+	r.validateAdmin()
+	r.validateAuth()
+	r.validateOrigins()
+	r.validateProxy()
+	r.validateLimits()
+	r.validateBroker()
+	r.validateRooms()
+	r.refuseUnavailable()
+}
+
+// nodeBytes is what a node's name may hold: it becomes part of keys and subjects on every bus.
+const nodeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+func (r *reader) validateNode() {
+	if name := r.cfg.Node; strings.Trim(name, nodeBytes) != "" || len(name) > 128 {
+		r.check("node", quote(name)+" is not a node name", "write at most 128 of A-Z a-z 0-9 . _ -")
+	}
+}
+
+func (r *reader) validateAdmin() {
+	a := &r.cfg.Admin
+	for _, c := range []byte(a.Key) {
+		if c <= ' ' || c > '~' {
+			r.check("admin.key", "holds a character no HTTP header can carry", "write letters, digits and punctuation without blanks")
+			break
+		}
+	}
+	if a.Key != "" && len(a.Key) < 16 {
+		r.warn("admin.key", fmt.Sprintf("%d bytes can be guessed", len(a.Key)), "use 32 random ones: openssl rand -hex 16")
+	}
+	if at, bad := parseAddress(a.Listen); bad != nil || at.loopback() {
+		return
+	}
+	if a.Key == "" {
+		r.warn("admin.listen", "is not loopback and there is no admin.key, so /api/ answers nobody", "set admin.key_file")
+	}
+	if a.Pprof {
+		r.warn("admin.pprof", "profiles can be fetched by everyone who reaches "+a.Listen, "set admin.listen to a loopback address while you profile")
+	}
+}
+
+// minSecretBytes is the size of SHA-256's output, the least RFC 7518 section 3.2 allows for HS256.
+const minSecretBytes = 32
+
+func (r *reader) validateAuth() {
+	a := &r.cfg.Auth
+	if a.JWKSURL != "" {
+		u, err := url.Parse(string(a.JWKSURL))
+		if err != nil || u.Scheme != "https" || u.Host == "" {
+			r.check("auth.jwks_url", "is not an https address", "write one such as https://login.example.com/.well-known/jwks.json")
+		}
+	}
+	sources := []string{"auth.hmac_secret", "auth.hmac_secret_file", "auth.public_key_file", "auth.jwks_url"}
+	given := []bool{a.HMACSecret != "", a.HMACSecretFile != "", a.PublicKeyFile != "", a.JWKSURL != ""}
+	if a.Mode == AuthAnonymous {
+		for i, key := range sources {
+			if given[i] && r.origins[key].Layer != FromKeyFile {
+				r.warn(key, "is not used while auth.mode is anonymous", "set auth.mode: jwt, or remove it")
+			}
+		}
+		return
+	}
+	found := false
+	for i, key := range sources {
+		found = found || given[i] || r.broken[key]
+	}
+	if !found {
+		r.check("auth.mode", "jwt has no key to check tokens with",
+			"set auth.hmac_secret_file, auth.hmac_secret or auth.public_key_file, or auth.mode: anonymous")
+	}
+	if n := len(a.HMACSecret); n > 0 && n < minSecretBytes {
+		r.check("auth.hmac_secret", fmt.Sprintf("has %d bytes, fewer than %d", n, minSecretBytes), "make one with: openssl rand -hex 32")
+	}
+}
+
+func (r *reader) validateOrigins() {
+	for _, o := range r.cfg.Origins {
+		if o == "*" && len(r.cfg.Origins) > 1 {
+			r.check("origins", "holds * beside others, which then mean nothing", "write * alone, or remove it")
+		}
+		if bad := checkOrigin(o); bad != nil {
+			r.check("origins", quote(o)+" "+bad.wrong, bad.fix)
+		}
+	}
+}
+
+// checkOrigin takes what a browser sends as Origin (RFC 6454, section 6.2), or that with *. before the host's
+// name, or * alone, or null, which only stands for itself.
+func checkOrigin(o string) *fault {
+	if o == "*" || o == "null" {
+		return nil
+	}
+	scheme, host, ok := strings.Cut(o, "://")
+	if !ok || scheme == "" || host == "" {
+		return &fault{"is not an origin", "write scheme and host, such as https://" + strings.Trim(strings.ReplaceAll(o, "://", ""), "/")}
+	}
+	if trimmed := strings.TrimRight(host, "/"); trimmed != host && !strings.ContainsAny(trimmed, "/?#@") {
+		return &fault{"ends with a slash, which no browser sends", "write " + scheme + "://" + trimmed}
+	}
+	// The scheme may be any: apps have their own (capacitor, chrome-extension).
+	u, err := url.Parse(scheme + "://" + strings.TrimPrefix(host, "*."))
+	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || strings.Contains(host, "#") {
+		return &fault{"is not an origin", "write scheme, host and perhaps a port, such as https://example.com:8443"}
+	}
+	if strings.Contains(u.Host, "*") {
+		return &fault{"has a * that is not the first label of the host", "write https://*.example.com"}
+	}
+	return nil
+}
+
+func (r *reader) validateProxy() {
+	if r.cfg.Proxy.Mode == ProxyRequire && len(r.cfg.Proxy.Trusted) == 0 {
+		r.check("proxy.trusted", "is empty, so no PROXY header would be believed", "write the balancer's networks, such as 10.0.0.0/8")
+	}
+	for _, p := range r.cfg.Proxy.Trusted {
+		if p == netip.MustParsePrefix("0.0.0.0/0") || p == netip.MustParsePrefix("::/0") {
+			r.warn("proxy.trusted", "lets every client choose the address it is known by", "write the balancer's networks alone")
+		}
+	}
+}
+
+// envelope is what roost.v1 puts around a publication's data at most: names, room, user, position.
+const envelope = 1 << 10
+
+func (r *reader) validateLimits() {
+	l := &r.cfg.Limits
+	if l.OutboundBytes < l.MessageBytes+envelope && !r.broken["limits.message_bytes"] {
+		r.check("limits.outbound_bytes", fmt.Sprintf("%v has no room for one message of limits.message_bytes (%v)", l.OutboundBytes, l.MessageBytes),
+			fmt.Sprintf("write at least %v", l.MessageBytes+envelope))
+	}
+	if l.OutboundTotal < l.OutboundBytes && !r.broken["limits.outbound_bytes"] {
+		r.check("limits.outbound_total", fmt.Sprintf("%v is less than limits.outbound_bytes (%v), which one client may fill", l.OutboundTotal, l.OutboundBytes),
+			fmt.Sprintf("write at least %v", l.OutboundBytes))
+	}
+	if r.cfg.Heartbeat.Interval >= time.Minute {
+		r.warn("heartbeat.interval", "many proxies end a connection that is silent for 60s", "write 30s")
+	}
+}
+
+// brokerSchemes are the buses of contract section 1; unavailable.go says which this version has.
+var brokerSchemes = []string{"redis", "rediss", "redis+cluster", "redis+sentinel", "nats", "amqp", "kafka"}
+
+func (r *reader) validateBroker() {
+	address := string(r.cfg.Broker.URL)
+	if address == brokerMemory {
+		return
+	}
+	scheme, rest, ok := strings.Cut(address, "://")
+	for _, known := range brokerSchemes {
+		if ok && scheme == known && strings.Trim(rest, "/") != "" {
+			return
+		}
+	}
+	r.check("broker.url", r.cfg.Broker.URL.String()+" is not the address of a broker",
+		"write memory:, or an address that begins with "+alternatives(brokerSchemes)+" and ://")
+}
+
+func (r *reader) validateRooms() {
+	first := map[string]int{}
+	all := -1
+	for i := range r.cfg.Rooms {
+		key := fmt.Sprintf("rooms[%d].match", i)
+		if r.broken[key] || r.broken[fmt.Sprintf("rooms[%d]", i)] {
+			continue
+		}
+		pattern, at := r.cfg.Rooms[i].Match, r.rules[i].origin
+		if bad := checkPattern(pattern); bad != nil {
+			r.problem(at, key, quote(pattern)+" "+bad.wrong, bad.fix)
+			continue
+		}
+		if earlier, again := first[pattern]; again {
+			r.problem(at, key, fmt.Sprintf("never applies, rooms[%d] matches the same", earlier), "merge the two")
+		} else if all >= 0 {
+			r.problem(at, key, fmt.Sprintf("never applies, rooms[%d] matches every room", all), "move ** to the end")
+		}
+		first[pattern] = i
+		if pattern == "**" && all < 0 {
+			all = i
+		}
+	}
+}
