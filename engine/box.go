@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	vm "github.com/VictoriaMetrics/metrics"
+
+	"github.com/roost-ws/roost/engine/auth"
+)
+
+const (
+	// reserveDescriptors are kept for everything but client connections: listeners, loops, the operator's port,
+	// brokers, and the refusals of connections above the cap.
+	reserveDescriptors = 256
+	// kernelPerSocket is what Linux keeps for one idle TCP socket in an epoll set: the socket, its inode, file,
+	// dentry and epoll entry. Measured as the slope of the slab counters over 16,000 connections on 6.18.
+	kernelPerSocket = 4100
+)
+
+// connectionCap is how many connections this process may hold: as many as asked for, or what the descriptor
+// limit leaves. A demand above that is an error that says what to do.
+func connectionCap(asked int) (int, string, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, "", fmt.Errorf("reading the descriptor limit: %w", err)
+	}
+	room := int(min(limit.Cur, 1<<30)) - reserveDescriptors
+	switch {
+	case room <= 0:
+		return 0, "", fmt.Errorf("the descriptor limit is %d, and %d are needed before the first connection: raise it (ulimit -n, LimitNOFILE=)", limit.Cur, reserveDescriptors)
+	case asked == 0:
+		return room, "descriptors", nil
+	case asked > room:
+		return 0, "", fmt.Errorf("limits.connections is %d, but the descriptor limit of %d leaves room for %d: raise the limit to %d (ulimit -n, LimitNOFILE=) or lower limits.connections",
+			asked, limit.Cur, room, asked+reserveDescriptors)
+	}
+	return asked, "configured", nil
+}
+
+// box is what the process used before its first connection, so that a connection's share can be told from it.
+type box struct{ heap, rss uint64 }
+
+func newBox() box { return box{heap: heapBytes(), rss: residentBytes()} }
+
+// heapBytes is the memory of live and not yet collected objects.
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// residentBytes is what the kernel counts as this process's memory; 0 where /proc does not tell.
+func residentBytes() uint64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(b)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseUint(string(fields[1]), 10, 64)
+	return pages * uint64(os.Getpagesize())
+}
+
+// socketBufferBytes is what all TCP sockets of this network namespace hold in buffers, and how many they are.
+func socketBufferBytes() (held, sockets uint64) {
+	b, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0, 0
+	}
+	for line := range bytes.Lines(b) {
+		if rest, ok := bytes.CutPrefix(line, []byte("TCP:")); ok {
+			fields := bytes.Fields(rest)
+			for i := 0; i+1 < len(fields); i += 2 {
+				n, _ := strconv.ParseUint(string(fields[i+1]), 10, 64)
+				switch string(fields[i]) {
+				case "inuse":
+					sockets = n
+				case "mem":
+					held = n * uint64(os.Getpagesize())
+				}
+			}
+		}
+	}
+	return held, sockets
+}
+
+// MemoryPerConnection is this node's memory a connection, in bytes: of the Go heap, resident, and the kernel's
+// share, which is estimated from its object sizes and the socket buffers in use. Zero without connections.
+func (s *Server) MemoryPerConnection() (heap, rss, kernel float64) {
+	n := float64(s.Connections())
+	if n <= 0 {
+		return 0, 0, 0
+	}
+	above := func(now, before uint64) float64 { return max(0, float64(now)-float64(before)) / n }
+	held, sockets := socketBufferBytes()
+	kernel = kernelPerSocket
+	if sockets > 0 {
+		kernel += float64(held) / float64(sockets)
+	}
+	return above(heapBytes(), s.box.heap), above(residentBytes(), s.box.rss), kernel
+}
+
+// writeBox writes what this machine has to do with it.
+func (s *Server) writeBox(w io.Writer, _ *counters) {
+	heap, rss, kernel := s.MemoryPerConnection()
+	for kind, v := range map[string]float64{"heap": heap, "rss": rss, "kernel": kernel} {
+		vm.WriteGaugeFloat64(w, "roost_"+labelled("memory_bytes_per_connection", "kind", kind), v)
+	}
+	gauge(w, "capacity_connections", uint64(s.limits.Connections))
+	for _, cause := range []string{"descriptors", "configured"} {
+		v := uint64(0)
+		if cause == s.capCause {
+			v = 1
+		}
+		gauge(w, labelled("capacity_limit", "cause", cause), v)
+	}
+	up := uint64(0)
+	if s.broker.Up() {
+		up = 1
+	}
+	gauge(w, "broker_up", up)
+}
+
+func (s *Server) writeTokenRefusals(w io.Writer, t *counters) {
+	for _, r := range auth.Refusals() {
+		counter(w, labelled("tokens_refused_total", "reason", r.String()), t.tokensRefused[r])
+	}
+}
+
+// trimMemory gives memory that a burst of connections left behind back to the system: the runtime keeps as much
+// again as is live, for as long as it thinks that it may be needed. Runs on its own goroutine until stop closes.
+func (s *Server) trimMemory(stop <-chan struct{}) {
+	look := time.NewTicker(time.Minute)
+	defer look.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-look.C:
+		}
+		if idle, used := unreturnedBytes(); idle > used/8+(4<<20) {
+			debug.FreeOSMemory()
+		}
+	}
+}
+
+// unreturnedBytes is heap memory that is free but still the process's, and memory that is in use.
+func unreturnedBytes() (idle, used uint64) {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+	}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64() + samples[1].Value.Uint64(), samples[2].Value.Uint64()
+}

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol"
+	"github.com/roost-ws/roost/protocol/raw"
+	"github.com/roost-ws/roost/protocol/roostv1"
+)
+
+// encoders write publications for each dialect on whatever goroutine publishes.
+var encoders = [numDialects]protocol.Codec{dialectV1: roostv1.New(), dialectRaw: raw.Codec{}}
+
+// delivery is one publication on its way to the loops of this node: the payload copied once, and each dialect's
+// frame made once, by the first loop that has such a member. Loops share it and the last one gives it back.
+type delivery struct {
+	refs   atomic.Int32
+	room   string
+	push   protocol.Push
+	sender handle // must not hear it; 0 for none
+	since  int64  // monotonic nanoseconds when this node took it
+	data   []byte // backs push.Data
+
+	mu     sync.Mutex
+	made   [numDialects]bool
+	frames [numDialects][]byte
+}
+
+// maxKeptFrame bounds the memory that an unused delivery keeps for the next one.
+const maxKeptFrame = 16 << 10
+
+var deliveries = sync.Pool{New: func() any { return new(delivery) }}
+
+// Deliver hands a publication to the loops in the set; it is part of fanout.Local. Any goroutine; never blocks,
+// and keeps nothing of p.
+func (s *Server) Deliver(loops fanout.LoopSet, p *fanout.Publication) {
+	d := deliveries.Get().(*delivery)
+	d.room = p.Room
+	d.data = append(d.data[:0], p.Data...)
+	d.push = protocol.Push{
+		Type:     protocol.Message,
+		Room:     p.Room,
+		Data:     d.data,
+		Kind:     protocol.Kind(p.Kind),
+		From:     p.From,
+		Position: protocol.Position(p.Position),
+		Time:     p.Time,
+	}
+	d.sender = 0
+	if p.Sender != 0 && p.Node == s.node {
+		d.sender = handle(p.Sender)
+	}
+	d.since = s.clock()
+	d.refs.Store(int32(loops.Len()))
+	for i := loops.Next(-1); i >= 0; i = loops.Next(i) {
+		s.loops[i].mailbox.deliver(d)
+	}
+}
+
+// frame is the publication in one dialect, ready to be sent; empty if the dialect has no word for it.
+func (d *delivery) frame(to dialect) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.made[to] {
+		d.made[to] = true
+		buf := append(d.frames[to][:0], make([]byte, headroomBytes)...)
+		b, form := encoders[to].AppendPush(buf, &d.push)
+		d.frames[to] = b
+		if form == protocol.NoMessage {
+			d.frames[to] = b[:0]
+		} else {
+			seal(b, form)
+		}
+	}
+	if len(d.frames[to]) == 0 {
+		return nil
+	}
+	return sealed(d.frames[to])
+}
+
+// release gives up one loop's share.
+func (d *delivery) release() {
+	if d.refs.Add(-1) > 0 {
+		return
+	}
+	d.made = [numDialects]bool{}
+	for i := range d.frames {
+		if cap(d.frames[i]) > maxKeptFrame {
+			d.frames[i] = nil
+		}
+	}
+	if cap(d.data) > maxKeptFrame {
+		d.data = nil
+	}
+	d.push, d.room = protocol.Push{}, ""
+	deliveries.Put(d)
+}
+
+// deliver gathers a publication for the members on this loop, whichever dialect they speak.
+func (l *Loop) deliver(d *delivery) {
+	for i := range l.rooms {
+		r := l.rooms[i][d.room]
+		if r == nil {
+			continue
+		}
+		if b := d.frame(dialect(i)); len(b) > 0 {
+			sender := uint32(0)
+			if d.sender != 0 && d.sender.loop() == l.index && l.conns.find(d.sender) != nil {
+				sender = d.sender.slot()
+			}
+			l.gather(r, b, sender, d.since)
+		}
+	}
+	d.release()
+}
+
+// Ready is the router's word that a room is confirmed, or can't be had; it is part of fanout.Local. Any goroutine.
+func (s *Server) Ready(room string, loop int, err error) {
+	s.loops[loop].mailbox.post(letter{kind: letterReady, room: room, err: err})
+}
+
+// Gap tells members on these loops that publications may have been missed; it is part of fanout.Local. Any
+// goroutine.
+func (s *Server) Gap(loops fanout.LoopSet, room string, pos fanout.Position) {
+	for i := loops.Next(-1); i >= 0; i = loops.Next(i) {
+		s.loops[i].mailbox.post(letter{kind: letterGap, room: room, position: pos})
+	}
+}

@@ -1,0 +1,368 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"github.com/roost-ws/roost/engine/bufpool"
+	"github.com/roost-ws/roost/engine/wheel"
+	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol"
+	"github.com/roost-ws/roost/protocol/frame"
+	"github.com/roost-ws/roost/protocol/handshake"
+	"github.com/roost-ws/roost/protocol/raw"
+	"github.com/roost-ws/roost/protocol/roostv1"
+)
+
+// Loop is one event loop and everything it owns: connections, rooms, timers, scratch memory and counters.
+// All of it is touched on the loop's goroutine only; the mailbox is the door for everybody else.
+//
+// A loop works in turns: gnet calls with one connection's bytes or with a task, the turn does what that asks
+// for, and ends by emptying the mailbox, walking rooms, writing what came together for each connection, and
+// closing what has to be closed. So nothing is written, closed or freed in the middle of a walk over it.
+type Loop struct {
+	gnet.BuiltinEventEngine
+
+	// Static after start.
+	index  int
+	server *Server
+	limits *Limits
+	client *gnet.Client
+	events gnet.EventLoop // for Execute; known from the pacer's enrolment on
+	pacer  *pacer
+	own    owner
+
+	mailbox mailbox
+
+	// Loop only.
+	conns      connTable
+	wheel      *wheel.Wheel
+	rooms      [numDialects]map[string]*Room
+	roomTable  []*Room
+	roomFree   []uint32
+	members    int
+	codecs     [numDialects]protocol.Codec
+	bufs       *bufpool.Pool
+	activities freelist[activity]
+	assemblers freelist[frame.Assembler]
+	requests   freelist[handshake.Request]
+	walks      freelist[walk]
+	acks       freelist[acknowledgement]
+	spare      *frame.Assembler // reads connections that hold no partial frame
+	frames     frame.Limits
+
+	// Scratch of one turn or less.
+	request     handshake.Request
+	command     protocol.Command
+	publication fanout.Publication
+	arena       arena
+	joinBuf     []byte
+	nameBuf     []byte
+	roomNames   []string
+	idBuf       []byte
+	answer      protocol.Reply
+	notice      protocol.Push
+	localAddr   *net.TCPAddr
+	slimmer     slimmer
+	pingFrame   []byte
+
+	now       int64  // monotonic nanoseconds, read once a turn
+	unix      int64  // wall clock in seconds, read once a tick; only tokens ask for it
+	tick      uint32 // 100 ms since the server's start, from 1
+	dirty     []uint32
+	graves    []uint32
+	evicted   []eviction
+	landed    []landing
+	active    []*Room // rooms with something to walk, first come first served
+	turned    []*Room
+	slice     int // members that a slice serves
+	stepAsked bool
+	slow      []handle
+	held      int64 // bytes that slow clients of this loop let wait
+	heldMost  int64
+	drain     drainCursor
+	count     counters
+
+	stepTask, wakeTask gnet.Runnable
+	fireTimer          func(slot uint32)
+	windowTimer        *time.Timer
+
+	// Any goroutine.
+	population atomic.Int64 // connections, enrolments under way included
+	tickSent   atomic.Int64 // monotonic nanoseconds of the tick that is under way, 0 = none
+	tallied    tallied
+}
+
+// tickEvery is the wheel's grain. Deadlines fire up to this much late, never early.
+const tickEvery = 100 * time.Millisecond
+
+// ticks turns a duration into ticks, rounding up.
+func ticks(d time.Duration) uint32 { return uint32((d + tickEvery - 1) / tickEvery) }
+
+// OnOpen is gnet's word that a connection has been enrolled. On the loop.
+func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+	l.own.claim()
+	if p, ok := gc.Context().(*pacer); ok {
+		p.opened(l, gc)
+		return nil, gnet.None
+	}
+	a, ok := gc.Context().(*arrival)
+	if !ok {
+		return nil, gnet.Close
+	}
+	l.begin()
+	c := l.conns.take()
+	if c == nil {
+		l.finish(nil)
+		return nil, gnet.Close // no more names for connections; opened stays false
+	}
+	a.opened = true
+	c.open(l, gc)
+	l.finish(c)
+	return nil, gnet.None
+}
+
+// OnTraffic is gnet's word that bytes have come. On the loop.
+func (l *Loop) OnTraffic(gc gnet.Conn) gnet.Action {
+	l.own.check()
+	p, _ := gc.Next(-1)
+	c, ok := gc.Context().(*Conn)
+	if !ok {
+		if p, ok := gc.Context().(*pacer); ok {
+			p.rung(l)
+		}
+		return gnet.None
+	}
+	l.begin()
+	c.onTraffic(l, p)
+	l.finish(c)
+	if c.phase == phaseDead {
+		return gnet.Close
+	}
+	return gnet.None
+}
+
+// OnClose is gnet's word that a socket is gone, by the peer, by an error or by us. On the loop, and perhaps in
+// the middle of a turn: a write of ours that fails ends here.
+func (l *Loop) OnClose(gc gnet.Conn, _ error) gnet.Action {
+	if c, ok := gc.Context().(*Conn); ok {
+		l.own.check()
+		c.gone(l)
+	}
+	return gnet.None
+}
+
+// begin opens a turn.
+func (l *Loop) begin() {
+	l.mailbox.enter()
+	l.now = l.server.clock()
+}
+
+// finish ends a turn that gnet began with one connection's event, which may be nil. Rooms with few members are
+// served here, so an echo needs no second wake-up; larger ones wait for a step of their own.
+func (l *Loop) finish(current *Conn) {
+	l.readMail()
+	l.walkSmall()
+	l.flush()
+	l.bury(current)
+	l.mailbox.leave()
+}
+
+// newLoop makes loop number index of a server; start sets it going.
+func newLoop(s *Server, index int) *Loop {
+	l := &Loop{index: index, server: s, limits: &s.limits, slice: 100, roomTable: []*Room{nil}, tick: 1}
+	l.wheel = wheel.New(&l.conns, wheelSlots, l.tick)
+	l.bufs = bufpool.New(s.limits.FreeBufferBytes)
+	l.codecs = [numDialects]protocol.Codec{dialectV1: roostv1.New(), dialectRaw: raw.Codec{}}
+	l.frames = frame.Limits{MessageBytes: s.limits.MessageBytes, Fragments: s.limits.Fragments}
+	l.spare = l.assemblers.get()
+	l.heldMost = int64(s.limits.OutboundTotal / s.loopCount)
+	l.stepTask = gnet.RunnableFunc(l.step)
+	l.wakeTask = gnet.RunnableFunc(l.woken)
+	l.fireTimer = l.fire
+	l.windowTimer = time.AfterFunc(time.Hour, func() { l.execute(l.stepTask) })
+	l.windowTimer.Stop()
+	l.mailbox.limit = s.limits.Mailbox
+	l.mailbox.wake = func() { l.execute(l.wakeTask) }
+	return l
+}
+
+// wheelSlots times tickEvery is 51 s: a heartbeat of the default length waits in its slot for one lap.
+const wheelSlots = 512
+
+// start brings the loop up and waits until it can be posted to.
+func (l *Loop) start() (err error) {
+	if l.pacer, err = newPacer(); err != nil {
+		return err
+	}
+	l.client, err = gnet.NewClient(l,
+		gnet.WithNumEventLoop(1),
+		gnet.WithLogger(engineLog{l.server.log}),
+		gnet.WithReadBufferCap(64<<10),
+		gnet.WithWriteBufferCap(4<<10),
+		gnet.WithTCPNoDelay(gnet.TCPDelay)) // the acceptor has set TCP_NODELAY already
+	if err != nil {
+		return fmt.Errorf("making event loop %d: %w", l.index, err)
+	}
+	if err := l.client.Start(); err != nil {
+		return fmt.Errorf("starting event loop %d: %w", l.index, err)
+	}
+	if _, err := l.client.EnrollContext(l.pacer.enroll, l.pacer); err != nil {
+		return fmt.Errorf("starting event loop %d: %w", l.index, err)
+	}
+	<-l.pacer.ready
+	return nil
+}
+
+// stop ends the loop's goroutine and every connection still on it.
+func (l *Loop) stop() error {
+	l.windowTimer.Stop()
+	err := l.client.Stop()
+	l.pacer.close()
+	return err
+}
+
+// execute queues a task behind the events of the current round. Any goroutine.
+func (l *Loop) execute(task gnet.Runnable) { _ = l.events.Execute(context.Background(), task) }
+
+// woken is the task that a post asks for. On the loop, after the events of that round.
+func (l *Loop) woken(ctx context.Context) error {
+	l.own.check()
+	l.mailbox.woken()
+	return l.step(ctx)
+}
+
+// step is a turn of its own: mail first, then one slice of the rooms that have something to say.
+func (l *Loop) step(context.Context) error {
+	l.begin()
+	l.stepAsked = false
+	l.readMail()
+	l.walkSlice()
+	l.flush()
+	l.bury(nil)
+	l.pace()
+	l.mailbox.leave()
+	return nil
+}
+
+// askStep asks for a step behind the events of this round.
+func (l *Loop) askStep() {
+	if !l.stepAsked {
+		l.stepAsked = true
+		l.execute(l.stepTask)
+	}
+}
+
+// pace adapts the slice to the time it took, and sees to the next one.
+func (l *Loop) pace() {
+	if len(l.active) == 0 {
+		return
+	}
+	switch took := time.Duration(l.server.clock() - l.now); {
+	case took > sliceTime*5/4:
+		l.slice = max(l.slice*3/4, minSlice)
+	case took < sliceTime*3/4:
+		l.slice = min(l.slice+l.slice/8+1, maxSlice)
+	}
+	at, ok := l.nextWalk()
+	switch {
+	case !ok:
+	case at == 0:
+		l.pacer.ring()
+	default:
+		l.windowTimer.Reset(time.Duration(at - l.server.clock()))
+	}
+}
+
+// readMail empties the mailbox. Letters that make new letters are answered in the same turn, a bounded number
+// of times: a loop that posts to itself for ever still serves its sockets.
+func (l *Loop) readMail() {
+	for range 4 {
+		letters, lost, everyRoom := l.mailbox.take()
+		if len(letters) == 0 && lost == nil {
+			return
+		}
+		for i := range letters {
+			l.read(&letters[i])
+		}
+		l.mailbox.done(letters)
+		l.tellLost(lost, everyRoom)
+	}
+}
+
+func (l *Loop) read(x *letter) {
+	switch x.kind {
+	case letterDelivery:
+		l.deliver(x.delivery)
+	case letterReady:
+		l.roomReady(x.room, x.err)
+	case letterGap:
+		l.gap(x.room, protocol.Position(x.position))
+	case letterPublished:
+		x.ack.answer(l)
+	case letterAuthorized:
+		l.authorized(x)
+	case letterTick:
+		l.advance(x.posted)
+	case letterCall:
+		x.call(l)
+	}
+}
+
+// bury closes the sockets of this turn's dead. The current connection's is closed by gnet itself, when
+// OnTraffic returns.
+func (l *Loop) bury(current *Conn) {
+	for len(l.graves) > 0 {
+		slot := l.graves[len(l.graves)-1]
+		l.graves = l.graves[:len(l.graves)-1]
+		if c := l.conns.at(slot); c.phase == phaseDead && c != current {
+			_ = l.events.Close(c.gc)
+		}
+	}
+}
+
+// gone frees c after its socket. The reason, if nobody gave one, is that the peer went away.
+func (c *Conn) gone(l *Loop) {
+	if c.phase == phaseFree {
+		return
+	}
+	switch c.phase {
+	case phaseOpen:
+		reason := ClosePeerGone
+		if l.server.stopping.Load() {
+			reason = CloseStopped
+		}
+		c.retire(l, reason)
+	case phaseHandshake, phaseAuthorizing:
+		c.reason = CloseHandshakeGone
+		l.count.closes[CloseHandshakeGone]++
+	}
+	l.wheel.Cancel(c.slot)
+	c.dropActivity(l)
+	l.server.admission.depart(c)
+	l.population.Add(-1)
+	l.conns.release(c)
+}
+
+// dropActivity gives back whatever c holds.
+func (c *Conn) dropActivity(l *Loop) {
+	a := c.act
+	if a == nil {
+		return
+	}
+	c.releaseHead(l)
+	if a.in != nil {
+		a.in.Release(l.bufs)
+		l.assemblers.put(a.in)
+	}
+	if a.slow != nil {
+		l.held -= int64(a.slow.counted)
+	}
+	c.act = nil
+	l.putActivity(a)
+}

@@ -1,0 +1,355 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roost-ws/roost/engine/auth"
+	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol/handshake"
+)
+
+// Options are what a Server is made from. Only Broker is needed; the zero value of the rest is usable.
+type Options struct {
+	// Listen are the client addresses: host:port, or fd:3 for an inherited listener.
+	Listen []string
+	// Loops is the number of event loops, 0 = GOMAXPROCS. More than the processors really granted cost speed.
+	Loops int
+	// Node names this node; it must not contain a colon.
+	Node string
+	// Verifier checks tokens; nil lets everybody in as one anonymous user with all rights.
+	Verifier *auth.Verifier
+	// TokenLeeway is the clock difference that the verifier grants, and so how long after its exp a token's
+	// connection may live.
+	TokenLeeway time.Duration
+	// RefuseByClose answers a bad token with 101 and a close frame instead of 401, so that a browser can see why.
+	RefuseByClose bool
+	// QueryToken also takes a token from ?token=, where logs see it.
+	QueryToken bool
+	// Origins decides which pages may connect; nil means the same host only.
+	Origins *handshake.OriginPolicy
+	// Broker carries publications. The Server starts and closes it.
+	Broker fanout.Broker
+	// Linger is how long the node stays subscribed to a room without members.
+	Linger time.Duration
+	// Limits are the bounds; zero fields take their defaults.
+	Limits Limits
+	// Heartbeat is how often a ping is sent, HeartbeatTimeout how long after one a peer may stay silent.
+	Heartbeat, HeartbeatTimeout time.Duration
+	// Drain are the times of an orderly end.
+	Drain DrainOptions
+	// SlowConsumer is the policy of rooms that no rule matches; Rooms are the rules, first match wins.
+	SlowConsumer SlowConsumerPolicy
+	Rooms        []RoomRule
+	// Log is where the server speaks; nil = slog.Default.
+	Log *slog.Logger
+	// Wall is the wall clock, which only tokens and timestamps ask for; nil = time.Now.
+	Wall func() time.Time
+}
+
+// Server is one node: its loops, its listeners, and the way between the broker and the loops. It implements
+// fanout.Local. Its methods may be called from any goroutine and do not block, but where they say so.
+type Server struct {
+	// Static after New.
+	node          string
+	limits        Limits
+	headLimits    handshake.Limits
+	loopCount     int
+	addresses     []string
+	capCause      string
+	verifier      *auth.Verifier
+	leeway        int64
+	refuseByClose bool
+	queryToken    bool
+	anonymous     auth.Identity
+	origins       *handshake.OriginPolicy
+	heartbeat     time.Duration
+	idleTicks     uint32
+	drain         DrainOptions
+	rules         []RoomRule
+	defaultRule   RoomRule
+	log           *slog.Logger
+	wall          func() time.Time
+	epoch         time.Time // the monotonic clock's zero
+	broker        fanout.Broker
+	router        *fanout.Router
+	metrics       *serverMetrics
+	box           box
+
+	// Static after Start.
+	loops      []*Loop
+	acceptor   *acceptor
+	authorizer *authorizer
+
+	// Any goroutine.
+	admission           *admission
+	recent              recentUsers
+	state               atomic.Int32
+	drainFrom           atomic.Int64 // server clock; 0 = not yet
+	drainUntil          atomic.Int64
+	drained             chan struct{}
+	stopping            atomic.Bool
+	backendPublications atomic.Uint64
+	failed              chan error
+	quit                chan struct{}
+	background          sync.WaitGroup
+}
+
+// anonymousUser is who everybody is without a verifier.
+const anonymousUser = "anonymous"
+
+// New makes a Server and checks what can be checked without opening anything.
+func New(o Options) (*Server, error) {
+	if o.Broker == nil {
+		return nil, errors.New("engine: a broker is needed")
+	}
+	limits := withDefaults(o.Limits)
+	most, cause, err := connectionCap(limits.Connections)
+	if err != nil {
+		return nil, err
+	}
+	limits.Connections = most
+	s := &Server{
+		limits: limits, loopCount: o.Loops, addresses: o.Listen, capCause: cause, node: o.Node,
+		verifier: o.Verifier, leeway: int64(o.TokenLeeway / time.Second), refuseByClose: o.RefuseByClose,
+		queryToken: o.QueryToken, origins: o.Origins, broker: o.Broker, log: o.Log, wall: o.Wall,
+		heartbeat: o.Heartbeat, drain: o.Drain, rules: o.Rooms, defaultRule: RoomRule{SlowConsumer: o.SlowConsumer},
+		anonymous: auth.Identity{User: anonymousUser, Rights: auth.All}, epoch: time.Now(),
+		drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}),
+	}
+	if s.loopCount <= 0 {
+		s.loopCount = runtime.GOMAXPROCS(0)
+	}
+	s.loopCount = min(s.loopCount, fanout.MaxLoops)
+	if s.node == "" {
+		s.node, _ = os.Hostname()
+	}
+	if s.node == "" || strings.Contains(s.node, ":") {
+		return nil, fmt.Errorf("engine: node name %q: it must not be empty or contain a colon", s.node)
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.wall == nil {
+		s.wall = time.Now
+	}
+	if s.heartbeat <= 0 {
+		s.heartbeat = 30 * time.Second
+	}
+	if o.HeartbeatTimeout <= 0 {
+		o.HeartbeatTimeout = 30 * time.Second
+	}
+	s.idleTicks = ticks(s.heartbeat + o.HeartbeatTimeout)
+	if s.origins == nil {
+		s.origins, _ = handshake.NewOriginPolicy(nil)
+	}
+	for _, r := range s.rules {
+		if err := auth.CheckPattern(r.Match); err != nil {
+			return nil, fmt.Errorf("engine: room rule %q: %w", r.Match, err)
+		}
+	}
+	s.headLimits = handshake.DefaultLimits()
+	s.headLimits.HeadBytes = limits.HeadBytes
+	s.headLimits.LineBytes = min(s.headLimits.LineBytes, limits.HeadBytes)
+	s.admission = newAdmission(&s.limits)
+	s.recent.seed = tallySeed
+	s.router = fanout.NewRouter(o.Broker, s, fanout.RouterOptions{Linger: o.Linger})
+	s.acceptor = &acceptor{server: s, refusing: make(chan struct{}, maxRefusing), stopping: make(chan struct{})}
+	s.metrics = newServerMetrics(s)
+	for i := range s.loopCount {
+		s.loops = append(s.loops, newLoop(s, i))
+	}
+	return s, nil
+}
+
+// startMu keeps two servers of one process (tests) from starting at once: gnet keeps its logger in a global.
+var startMu sync.Mutex
+
+// Start opens the listeners and begins to serve. It blocks until clients can connect. On an error nothing of it
+// is left running.
+func (s *Server) Start() error {
+	startMu.Lock()
+	defer startMu.Unlock()
+	if err := s.acceptor.listen(s.addresses); err != nil {
+		return err
+	}
+	for i, l := range s.loops {
+		if err := l.start(); err != nil {
+			for _, l := range s.loops[:i] {
+				_ = l.stop()
+			}
+			s.acceptor.stop()
+			return err
+		}
+	}
+	if s.verifier != nil {
+		s.authorizer = newAuthorizer(s.verifier, max(1, runtime.GOMAXPROCS(0)-1), s.limits.Authorizing)
+	}
+	if err := s.router.Start(); err != nil {
+		s.acceptor.stop()
+		s.stopLoops()
+		return fmt.Errorf("starting the broker: %w", err)
+	}
+	s.box = newBox()
+	s.background.Go(func() { s.trimMemory(s.quit) })
+	s.background.Go(s.beatLoops)
+	s.acceptor.start()
+	return nil
+}
+
+// stallLimit is how long a loop may leave a tick lying before the process is taken for broken: nothing on a loop
+// waits, so this is a dead loop and not a busy one.
+const stallLimit = 30 * time.Second
+
+// beatLoops posts a tick to each loop that is done with the last one, and notices a loop that never is.
+func (s *Server) beatLoops() {
+	beat := time.NewTicker(tickEvery)
+	defer beat.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-beat.C:
+		}
+		now := s.clock()
+		for _, l := range s.loops {
+			switch sent := l.tickSent.Load(); {
+			case sent == 0:
+				l.tickSent.Store(now)
+				l.mailbox.post(letter{kind: letterTick, posted: now})
+			case now-sent > int64(stallLimit):
+				select {
+				case s.failed <- fmt.Errorf("event loop %d has not answered for %v", l.index, stallLimit):
+				default:
+				}
+			}
+		}
+	}
+}
+
+// Failed tells of an end that nobody asked for. The process should exit with a code that is not 0.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop ends everything that still runs, connections included; Drain comes first for an orderly end. Blocks.
+func (s *Server) Stop() error {
+	if s.stopping.Swap(true) {
+		return nil
+	}
+	s.state.Store(stateDraining)
+	s.acceptor.stop()
+	if s.authorizer != nil {
+		s.authorizer.close()
+	}
+	err := s.router.Close()
+	close(s.quit)
+	s.background.Wait()
+	s.stopLoops()
+	return err
+}
+
+func (s *Server) stopLoops() {
+	var stopped sync.WaitGroup
+	for _, l := range s.loops {
+		stopped.Go(func() { _ = l.stop() })
+	}
+	stopped.Wait()
+}
+
+// Addresses are the listeners', in the order of Options.Listen.
+func (s *Server) Addresses() []net.Addr {
+	var all []net.Addr
+	for _, l := range s.acceptor.listeners {
+		all = append(all, l.Addr())
+	}
+	return all
+}
+
+// Connections is how many client connections are open, handshakes included.
+func (s *Server) Connections() int { return int(s.admission.open.Load()) }
+
+// MaxConnections is the cap in force.
+func (s *Server) MaxConnections() int { return s.limits.Connections }
+
+// Node is this node's name.
+func (s *Server) Node() string { return s.node }
+
+// Draining reports whether an orderly end has begun.
+func (s *Server) Draining() bool { return s.state.Load() != stateServing }
+
+// readiness is what a balancer's check is told: HAProxy keeps old tunnels alive on a 404 (disable-on-404).
+func (s *Server) readiness() (status int, body string) {
+	if s.Draining() {
+		return 404, "draining\n"
+	}
+	return 200, "ready\n"
+}
+
+// Readiness is the status and body of /readyz: 200, or 404 in a drain.
+func (s *Server) Readiness() (status int, body string) { return s.readiness() }
+
+// clock is monotonic nanoseconds since the server was made.
+func (s *Server) clock() int64 { return int64(time.Since(s.epoch)) }
+
+// tickAt is the tick of a time on that clock; the first is 1.
+func (s *Server) tickAt(now int64) uint32 { return uint32(now/int64(tickEvery)) + 1 }
+
+// wallMillis is the wall clock at a time on the monotonic one.
+func (s *Server) wallMillis(now int64) int64 {
+	return s.epoch.UnixMilli() + now/int64(time.Millisecond)
+}
+
+// deadlineOf is when a token's connection ends, as Conn keeps it.
+func (s *Server) deadlineOf(expires int64) uint32 {
+	if expires == 0 {
+		return 0
+	}
+	return uint32(min(expires+s.leeway, 1<<32-1))
+}
+
+// emptiest is the loop with the fewest connections.
+func (s *Server) emptiest() *Loop {
+	best := s.loops[0]
+	for _, l := range s.loops[1:] {
+		if l.population.Load() < best.population.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// rule is the first rule that matches a room.
+func (s *Server) rule(room string) *RoomRule {
+	for i := range s.rules {
+		if auth.MatchPattern(s.rules[i].Match, room) {
+			return &s.rules[i]
+		}
+	}
+	return &s.defaultRule
+}
+
+// engineLog passes on what gnet has to say that somebody must hear. Its warnings of stale events are the normal
+// case when many connections are closed at once.
+type engineLog struct{ log *slog.Logger }
+
+func (e engineLog) Debugf(string, ...any) {}
+func (e engineLog) Infof(string, ...any)  {}
+func (e engineLog) Warnf(string, ...any)  {}
+func (e engineLog) Errorf(format string, args ...any) {
+	if len(args) > 0 {
+		if err, ok := args[len(args)-1].(error); ok && err == nil {
+			return
+		}
+	}
+	e.log.Error("event loop", "message", fmt.Sprintf(format, args...))
+}
+func (e engineLog) Fatalf(format string, args ...any) {
+	e.log.Error("event loop", "message", fmt.Sprintf(format, args...))
+}
