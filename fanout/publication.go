@@ -1,0 +1,40 @@
+package fanout
+
+// What travels: a message in a room, and its place in the room's stream.
+
+// Kind says what the bytes of a publication are.
+type Kind uint8
+
+const (
+	// JSON is one JSON value as its publisher wrote it.
+	JSON Kind = iota
+	// Text is UTF-8 text that need not be JSON.
+	Text
+	// Binary is anything.
+	Binary
+)
+
+// Position is a place in a room's stream. The zero Position means that the room keeps no history.
+type Position struct {
+	// Epoch names one life of the stream; offsets of different epochs can't be compared.
+	Epoch string
+	// Offset counts publications from 1.
+	Offset uint64
+}
+
+// Publication is one message in one room.
+type Publication struct {
+	Room string
+	// Data is whose the Publication is; see each function that takes one.
+	Data []byte
+	Kind Kind
+	// From is the user who published, empty for a backend.
+	From string
+	// Time is when the first node took it, in Unix milliseconds.
+	Time int64
+	// Position is given by the broker; zero in a room without history.
+	Position Position
+	// Node is the node that took it; Sender the connection on that node that must not hear it, 0 for none.
+	Node   string
+	Sender uint64
+}
