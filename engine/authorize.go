@@ -14,6 +14,7 @@ import (
 type authorizer struct {
 	verifier *auth.Verifier
 	jobs     chan authorizeJob
+	quit     chan struct{}
 	done     sync.WaitGroup
 }
 
@@ -25,7 +26,7 @@ type authorizeJob struct {
 }
 
 func newAuthorizer(v *auth.Verifier, workers, queue int) *authorizer {
-	a := &authorizer{verifier: v, jobs: make(chan authorizeJob, queue)}
+	a := &authorizer{verifier: v, jobs: make(chan authorizeJob, queue), quit: make(chan struct{})}
 	for range workers {
 		a.done.Go(a.work)
 	}
@@ -33,9 +34,14 @@ func newAuthorizer(v *auth.Verifier, workers, queue int) *authorizer {
 }
 
 func (a *authorizer) work() {
-	for j := range a.jobs {
-		identity, err := a.verifier.Verify(j.token)
-		j.loop.mailbox.post(letter{kind: letterAuthorized, handle: j.handle, identity: identity, err: err, id: j.id})
+	for {
+		select {
+		case <-a.quit:
+			return
+		case j := <-a.jobs:
+			identity, err := a.verifier.Verify(j.token)
+			j.loop.mailbox.post(letter{kind: letterAuthorized, handle: j.handle, identity: identity, err: err, id: j.id})
+		}
 	}
 }
 
@@ -50,8 +56,9 @@ func (a *authorizer) ask(j authorizeJob, token []byte) bool {
 	}
 }
 
+// close ends the workers. Loops may still ask: what they ask for then is never answered.
 func (a *authorizer) close() {
-	close(a.jobs)
+	close(a.quit)
 	a.done.Wait()
 }
 

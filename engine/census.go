@@ -140,7 +140,7 @@ func (s *Server) User(ctx context.Context, user string, limit int) (list []Conne
 }
 
 func (c *Conn) info(l *Loop) ConnectionInfo {
-	info := ConnectionInfo{ID: l.server.connectionID(c.handle(l)), Address: c.address().String(), Expires: int64(c.expires)}
+	info := ConnectionInfo{ID: l.server.connectionID(c.handle(l)), Address: c.address().String(), Expires: c.tokenEnd(l)}
 	if c.first.room != 0 {
 		info.Rooms = append(info.Rooms, l.roomTable[c.first.room].name)
 	}

@@ -33,7 +33,7 @@ const (
 	flagShutWrite                    // shut the writing side once everything is written
 	flagExpiring                     // the client was told that its token is about to end
 	flagDirty                        // on the loop's list of connections with something to write
-	flagDrained                      // the drain has come to this connection
+	flagWatched                      // on the loop's list of slow clients
 )
 
 // Conn is one connection. Everything in it is touched on its loop's goroutine only; it lives by value in a slab
@@ -119,6 +119,14 @@ func (l *Loop) putActivity(a *activity) {
 
 // handle names this connection across goroutines; it goes stale with it.
 func (c *Conn) handle(l *Loop) handle { return makeHandle(l.index, c.slot, c.gen) }
+
+// tokenEnd is the exp of c's token in Unix seconds, 0 if it has none.
+func (c *Conn) tokenEnd(l *Loop) int64 {
+	if c.expires == 0 {
+		return 0
+	}
+	return int64(c.expires) - l.server.leeway
+}
 
 // address is the client's address, unmapped.
 func (c *Conn) address() netip.Addr {

@@ -118,7 +118,7 @@ func (l *Loop) publish(c *Conn, cmd *protocol.Command) {
 	}
 	p := &l.publication
 	*p = fanout.Publication{Room: name, Data: cmd.Data, Kind: fanout.Kind(cmd.Kind), From: c.user,
-		Time: l.server.wallMillis(l.now), Node: l.server.node}
+		Time: (l.now + l.wallAhead) / int64(time.Millisecond), Node: l.server.node}
 	if cmd.NoEcho {
 		p.Sender = uint64(c.handle(l))
 	}

@@ -23,7 +23,7 @@ func (l *Loop) advance(posted int64) {
 	l.tickSent.Store(0)
 	l.server.metrics.loopLag.Update(float64(l.now-posted) / 1e9)
 	l.tick = l.server.tickAt(l.now)
-	l.unix = l.server.wall().Unix()
+	l.readWall()
 	l.pingFrame = nil
 	l.wheel.Advance(l.tick, l.fireTimer)
 	l.pingFrame = nil // its memory is the turn's
@@ -33,6 +33,12 @@ func (l *Loop) advance(posted int64) {
 		l.bufs.Trim()
 	}
 	l.tallied.store(l)
+}
+
+// readWall looks at the wall clock, which may jump: only tokens and timestamps go by it.
+func (l *Loop) readWall() {
+	wall := l.server.wall()
+	l.unix, l.wallAhead = wall.Unix(), wall.UnixNano()-l.server.clock()
 }
 
 // trimEvery is how often, in ticks, unused buffers go back to the collector.

@@ -73,6 +73,7 @@ type Loop struct {
 
 	now       int64  // monotonic nanoseconds, read once a turn
 	unix      int64  // wall clock in seconds, read once a tick; only tokens ask for it
+	wallAhead int64  // nanoseconds from the monotonic clock to the wall clock, as of the last tick
 	tick      uint32 // 100 ms since the server's start, from 1
 	dirty     []uint32
 	graves    []uint32
@@ -176,6 +177,7 @@ func (l *Loop) finish(current *Conn) {
 // newLoop makes loop number index of a server; start sets it going.
 func newLoop(s *Server, index int) *Loop {
 	l := &Loop{index: index, server: s, limits: &s.limits, slice: 100, roomTable: []*Room{nil}, tick: 1}
+	l.readWall()
 	l.wheel = wheel.New(&l.conns, wheelSlots, l.tick)
 	l.bufs = bufpool.New(s.limits.FreeBufferBytes)
 	l.codecs = [numDialects]protocol.Codec{dialectV1: roostv1.New(), dialectRaw: raw.Codec{}}

@@ -64,12 +64,19 @@ func (c *Conn) settle(l *Loop, a *frame.Assembler, kept, fresh bool) {
 	}
 }
 
-// violated answers a breach of the framing. There is no way back into step with such a stream.
+// violated answers a breach of the framing. There is no way back into step with such a stream, so the peer's close
+// frame is not waited for, only its end: a socket closed over unread input would reset the connection and destroy
+// our close frame on its way.
 func (c *Conn) violated(l *Loop, fault frame.Error) {
+	if c.phase != phaseOpen {
+		c.hangUp(l, true)
+		return
+	}
 	l.count.violations[fault]++
 	c.close(l, frameReason(fault))
-	c.flags |= flagHangUp
-	l.markDirty(c)
+	c.phase = phaseLinger
+	c.flags |= flagShutWrite
+	l.wheel.Schedule(c.slot, l.tick+ticks(time.Second))
 }
 
 func (c *Conn) event(l *Loop, ev *frame.Event) {

@@ -27,6 +27,7 @@ type Room struct {
 	id      uint32
 	dialect dialect
 	ready   bool // the broker has confirmed this room
+	pending bool // it will, or will refuse: until then the room stays, members or not
 	active  bool // on Loop.active
 	mark    uint32
 }
@@ -50,13 +51,13 @@ func (l *Loop) room(d dialect, name []byte) (*Room, error) {
 	}
 	r := &Room{name: string(name), dialect: d, rule: l.server.rule(string(name))}
 	if other := l.otherDialect(r); other != nil {
-		r.ready, r.name = other.ready, other.name
+		r.ready, r.pending, r.name = other.ready, other.pending, other.name
 	} else {
 		ready, err := l.server.router.Want(r.name, l.index)
 		if err != nil {
 			return nil, err
 		}
-		r.ready = ready
+		r.ready, r.pending = ready, !ready
 	}
 	if n := len(l.roomFree); n > 0 {
 		r.id = l.roomFree[n-1]
@@ -189,7 +190,7 @@ func (l *Loop) unseat(r *Room, pos uint32) {
 	r.members = r.members[:last]
 	l.members--
 	switch {
-	case last == 0:
+	case last == 0 && !r.pending:
 		l.forgetRoom(r)
 	case cap(r.members) > 64 && last < cap(r.members)/4:
 		r.members = append(make([]uint32, 0, cap(r.members)/2), r.members...)
@@ -207,12 +208,16 @@ func (l *Loop) leaveAll(c *Conn) {
 func (l *Loop) roomReady(name string, err error) {
 	for d := range l.rooms {
 		r := l.rooms[d][name]
-		if r == nil || r.ready {
+		if r == nil || !r.pending {
 			continue
 		}
 		waiting := r.waiting
 		r.waiting = nil
-		r.ready = err == nil
+		r.ready, r.pending = err == nil, false
+		if len(r.members) == 0 {
+			l.forgetRoom(r)
+			continue
+		}
 		for _, w := range waiting {
 			c := l.conns.find(w.handle)
 			if c == nil || c.phase != phaseOpen || c.memberOf(r) == nil {

@@ -13,6 +13,7 @@ import (
 // TestMain lets this binary serve as the client process of tests that need one of its own.
 func TestMain(m *testing.M) {
 	enginetest.MaybeChild()
+	maybeServer()
 	os.Exit(m.Run())
 }
 

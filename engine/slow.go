@@ -41,8 +41,11 @@ func (c *Conn) backlogged(l *Loop, n int) {
 	if a.slow == nil {
 		a.slow = &slowState{progress: l.tick}
 		c.flags |= flagBacklogged
-		l.slow = append(l.slow, c.handle(l))
 		l.count.slowConsumers++
+	}
+	if c.flags&flagWatched == 0 {
+		c.flags |= flagWatched
+		l.slow = append(l.slow, c.handle(l))
 	}
 	l.held += int64(n)
 	a.slow.counted += n
@@ -113,12 +116,17 @@ func (l *Loop) watchSlow() {
 	kept := l.slow[:0]
 	for _, h := range l.slow {
 		c := l.conns.find(h)
-		if c == nil || c.flags&flagBacklogged == 0 {
+		if c == nil {
+			continue
+		}
+		if c.flags&flagBacklogged == 0 {
+			c.flags &^= flagWatched
 			continue
 		}
 		s := c.act.slow
 		now := c.gc.OutboundBuffered()
 		if now == 0 {
+			c.flags &^= flagWatched
 			c.caughtUp(l)
 			continue
 		}

@@ -269,7 +269,7 @@ func (l *Loop) welcome(c *Conn, r *handshake.Request) {
 		User:       c.user,
 		Node:       l.server.node,
 		Heartbeat:  int(l.server.heartbeat.Seconds()),
-		Expires:    int64(c.expires),
+		Expires:    c.tokenEnd(l),
 		Rooms:      rooms,
 	})
 }

@@ -93,11 +93,11 @@ func (l *Loop) gather(r *Room, b []byte, sender uint32, since int64) {
 // takeOff begins a walk with what has gathered, at most one slow client's worth of it.
 func (l *Loop) takeOff(r *Room) {
 	w := r.walk
+	w.flying, w.gathering = w.gathering, w.flying
 	if w.lost {
 		w.lost = false
-		l.tellGap(r, protocol.Position{})
+		l.tellGap(r, protocol.Position{}) // behind what was gathered before, ahead of what comes next
 	}
-	w.flying, w.gathering = w.gathering, w.flying
 	if len(w.flying.bytes) > l.limits.OutboundBytes {
 		l.split(w)
 	}
