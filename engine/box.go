@@ -149,7 +149,7 @@ func (s *Server) trimMemory(stop <-chan struct{}) {
 			return
 		case <-look.C:
 		}
-		if idle, used := unreturnedBytes(); idle > used/8+(4<<20) {
+		if idle, used := unreturnedBytes(); idle > used/10+(1<<20) {
 			debug.FreeOSMemory()
 		}
 	}

@@ -109,12 +109,25 @@ func (c *Conn) beat(l *Loop) {
 		l.tell(c, protocol.Push{Type: protocol.Expiring, In: int(int64(c.expires) - l.unix)})
 	}
 	if l.tick >= c.nextPing {
-		c.nextPing = l.tick + ticks(l.server.heartbeat)
+		c.nextPing = l.beatAt(l.tick + ticks(l.server.heartbeat))
 		c.control(l, l.ping())
 		l.count.pings++
 	}
 	c.rest(l)
 	c.arm(l)
+}
+
+// burst is how many pings a loop sends at once rather than wake up again for the next ones: two milliseconds' work.
+const burst = 256
+
+// beatAt moves a heartbeat a little later, so that those of up to a second leave together as long as that makes a
+// small burst. Their pongs come together too, and a machine with mostly idle connections wakes up for a few bursts
+// a second instead of for each connection alone, which costs more than the ping.
+func (l *Loop) beatAt(due uint32) uint32 {
+	interval := ticks(l.server.heartbeat)
+	perTick := uint32(l.conns.open)/max(interval, 1) + 1
+	group := min(max(burst/perTick, 1), ticksPerSecond, max(interval/8, 1))
+	return (due + group - 1) / group * group
 }
 
 // endSilent closes a peer that has shown no sign of life. The close frame is a courtesy to one that only lost

@@ -301,11 +301,6 @@ func (s *Server) clock() int64 { return int64(time.Since(s.epoch)) }
 // tickAt is the tick of a time on that clock; the first is 1.
 func (s *Server) tickAt(now int64) uint32 { return uint32(now/int64(tickEvery)) + 1 }
 
-// wallMillis is the wall clock at a time on the monotonic one.
-func (s *Server) wallMillis(now int64) int64 {
-	return s.epoch.UnixMilli() + now/int64(time.Millisecond)
-}
-
 // deadlineOf is when a token's connection ends, as Conn keeps it.
 func (s *Server) deadlineOf(expires int64) uint32 {
 	if expires == 0 {

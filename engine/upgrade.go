@@ -207,7 +207,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	}
 	c.queue(l, l.arena.commit(handshake.AppendSwitching(l.arena.reserve(1024), r.Key, offer.Echo, nil)))
 	interval := ticks(l.server.heartbeat)
-	c.nextPing = l.tick + interval/2 + rand.Uint32N(interval/2+1)
+	c.nextPing = l.beatAt(l.tick + interval/2 + rand.Uint32N(interval/2+1))
 	c.arm(l)
 	if t == targetRaw {
 		l.joinAtOpen(c, r.Path[len(rawPrefix):])
