@@ -176,7 +176,7 @@ func (l *Loop) refreshed(c *Conn, id []byte, who auth.Identity, err error) {
 	c.flags &^= flagExpiring
 	l.leaveForbidden(c)
 	c.arm(l)
-	l.reply(c, protocol.Reply{Type: protocol.Refreshed, ID: id, Expires: who.Expires})
+	l.answerTo(c, id, protocol.Reply{Type: protocol.Refreshed, Expires: who.Expires})
 }
 
 // leaveForbidden ends the memberships that c's rights no longer cover, and says so.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"sort"
 
 	"github.com/gobwas/ws"
 
@@ -91,6 +90,8 @@ func (s *Server) DisconnectConnection(ctx context.Context, id string, code int, 
 		return ok, nil
 	case <-ctx.Done():
 		return false, ctx.Err()
+	case <-s.quit:
+		return false, fanout.ErrClosed
 	}
 }
 
@@ -113,8 +114,10 @@ type ConnectionInfo struct {
 	Expires int64 // Unix seconds, 0 = never
 }
 
-// User lists a user's connections on this node, at most limit of them, and says how many there are. Blocks.
-func (s *Server) User(ctx context.Context, user string, limit int) (list []ConnectionInfo, total int, err error) {
+// User lists a user's connections on this node that come after the one with the given id, at most limit of them,
+// and says how many there are in all. An id that is no connection's of this node begins at the first. Blocks.
+func (s *Server) User(ctx context.Context, user, after string, limit int) (list []ConnectionInfo, total int, err error) {
+	from, _ := s.parseConnectionID(after)
 	lists := make([][]ConnectionInfo, len(s.loops))
 	totals := make([]int, len(s.loops))
 	err = s.each(ctx, func(l *Loop, done func()) {
@@ -123,7 +126,7 @@ func (s *Server) User(ctx context.Context, user string, limit int) (list []Conne
 				return
 			}
 			totals[l.index]++
-			if len(lists[l.index]) < limit {
+			if len(lists[l.index]) < limit && c.handle(l) > from {
 				lists[l.index] = append(lists[l.index], c.info(l))
 			}
 		}, done)
@@ -131,11 +134,10 @@ func (s *Server) User(ctx context.Context, user string, limit int) (list []Conne
 	if err != nil {
 		return nil, 0, err
 	}
-	for i := range lists {
+	for i := range lists { // handles rise with the loop and, within it, with the slot
 		list = append(list, lists[i]...)
 		total += totals[i]
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
 	return list[:min(len(list), limit)], total, nil
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/roost-ws/roost/fanout"
@@ -23,7 +24,7 @@ func (l *Loop) dispatch(c *Conn, cmd *protocol.Command) {
 	case protocol.Leave:
 		l.leaveCommand(c, cmd)
 	case protocol.Ping:
-		l.reply(c, protocol.Reply{Type: protocol.Pong, ID: cmd.ID})
+		l.answerTo(c, cmd.ID, protocol.Reply{Type: protocol.Pong})
 	case protocol.Refresh:
 		l.refresh(c, cmd)
 	case protocol.Presence, protocol.History:
@@ -37,6 +38,14 @@ func (l *Loop) dispatch(c *Conn, cmd *protocol.Command) {
 func (l *Loop) fail(c *Conn, id []byte, code protocol.ErrorCode, detail string, retryAfter int64) {
 	l.count.errors[code]++
 	l.reply(c, protocol.Reply{Type: protocol.Failed, ID: id, Code: code, Detail: detail, RetryAfter: retryAfter})
+}
+
+// answerTo answers a command that bore an id; without one a client wants to hear of failures only.
+func (l *Loop) answerTo(c *Conn, id []byte, r protocol.Reply) {
+	if id != nil {
+		r.ID = id
+		l.reply(c, r)
+	}
 }
 
 // refuseCommand is fail for what a client should have known; it counts against it.
@@ -84,10 +93,10 @@ func (l *Loop) joinCommand(c *Conn, cmd *protocol.Command) {
 // answerJoin says that c is a member, at once or when the broker has confirmed the room.
 func (l *Loop) answerJoin(c *Conn, r *Room, id []byte) {
 	if !r.ready {
-		r.waiting = append(r.waiting, joinWait{handle: c.handle(l), id: append([]byte(nil), id...)})
+		r.waiting = append(r.waiting, joinWait{handle: c.handle(l), id: bytes.Clone(id)})
 		return
 	}
-	l.reply(c, protocol.Reply{Type: protocol.Joined, ID: id, Room: r.name})
+	l.answerTo(c, id, protocol.Reply{Type: protocol.Joined, Room: r.name})
 }
 
 func (l *Loop) leaveCommand(c *Conn, cmd *protocol.Command) {
@@ -97,8 +106,9 @@ func (l *Loop) leaveCommand(c *Conn, cmd *protocol.Command) {
 		return
 	}
 	name := r.name
+	l.catchUp(c, r) // it is owed what was published before it asked to leave
 	l.leave(c, r)
-	l.reply(c, protocol.Reply{Type: protocol.Left, ID: cmd.ID, Room: name})
+	l.answerTo(c, cmd.ID, protocol.Reply{Type: protocol.Left, Room: name})
 }
 
 // publish takes a client's publication to the broker; it comes back by the same road as everybody else's.
@@ -206,8 +216,8 @@ func (a *acknowledgement) answer(l *Loop) {
 		switch {
 		case a.err != nil:
 			l.fail(c, id, protocol.Unavailable, "not published, try again", 1000)
-		case id != nil:
-			l.reply(c, protocol.Reply{Type: protocol.Published, ID: id, Room: a.room, Position: protocol.Position(a.pos)})
+		default:
+			l.answerTo(c, id, protocol.Reply{Type: protocol.Published, Room: a.room, Position: protocol.Position(a.pos)})
 		}
 	}
 	a.room, a.err, a.pos = "", nil, fanout.Position{}

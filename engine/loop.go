@@ -140,6 +140,7 @@ func (l *Loop) OnTraffic(gc gnet.Conn) gnet.Action {
 		return gnet.None
 	}
 	l.begin()
+	l.readMail() // what others posted before these bytes came belongs before them
 	c.onTraffic(l, p)
 	l.finish(c)
 	if c.phase == phaseDead {

@@ -37,7 +37,8 @@ const memberMark = 1 << 31
 // joinWait is a member that has not been answered yet.
 type joinWait struct {
 	handle handle
-	id     []byte // the command's id, nil for a join at open
+	id     []byte // the command's id, nil if it had none
+	atOpen bool   // asked for by the request: told when it is confirmed, since the welcome could not
 }
 
 // findRoom finds the room of a name, or nil. It does not allocate.
@@ -228,7 +229,11 @@ func (l *Loop) roomReady(name string, err error) {
 				l.leave(c, r)
 				continue
 			}
-			l.reply(c, protocol.Reply{Type: protocol.Joined, ID: w.id, Room: name})
+			if joined := (protocol.Reply{Type: protocol.Joined, Room: name}); w.atOpen {
+				l.reply(c, joined)
+			} else {
+				l.answerTo(c, w.id, joined)
+			}
 		}
 	}
 }

@@ -278,6 +278,9 @@ func (s *Server) Connections() int { return int(s.admission.open.Load()) }
 // MaxConnections is the cap in force.
 func (s *Server) MaxConnections() int { return s.limits.Connections }
 
+// Limits are the bounds in force.
+func (s *Server) Limits() Limits { return s.limits }
+
 // Node is this node's name.
 func (s *Server) Node() string { return s.node }
 

@@ -287,7 +287,7 @@ func (l *Loop) joinAtOpen(c *Conn, name []byte) *Room {
 	}
 	l.join(c, r)
 	if !r.ready {
-		r.waiting = append(r.waiting, joinWait{handle: c.handle(l)})
+		r.waiting = append(r.waiting, joinWait{handle: c.handle(l), atOpen: true})
 	}
 	return r
 }

@@ -213,7 +213,11 @@ func checkClose(f Frame) error {
 	if len(f.Payload) == 1 {
 		return violation("close frame with one byte (section 5.5.1)")
 	}
-	if err := ws.CheckCloseFrameData(ws.StatusCode(f.CloseCode()), f.CloseReason()); err != nil {
+	code := f.CloseCode()
+	if code >= 1012 && code <= 1014 { // registered with IANA after the RFC; the check does not know them
+		code = int(ws.StatusNormalClosure)
+	}
+	if err := ws.CheckCloseFrameData(ws.StatusCode(code), f.CloseReason()); err != nil {
 		return violation("close frame: " + err.Error() + " (section 7.4)")
 	}
 	return nil

@@ -1,0 +1,58 @@
+package admin
+
+// The node as a whole: its figures, and its end.
+
+import (
+	"net/http"
+)
+
+// nodeStats are engine.Stats with the names of the API. The conversion below compiles only while both have the same
+// fields, so no figure is left out by accident.
+type nodeStats struct {
+	Node           string `json:"node"`
+	Connections    int    `json:"connections"`
+	MaxConnections int    `json:"max_connections"`
+	Rooms          int    `json:"rooms"`
+	Members        int    `json:"members"`
+	Loops          int    `json:"loops"`
+	Draining       bool   `json:"draining"`
+
+	Handshakes        uint64  `json:"handshakes"`
+	Reconnects        uint64  `json:"reconnects"`
+	Received          uint64  `json:"received"`
+	ReceivedBytes     uint64  `json:"received_bytes"`
+	Sent              uint64  `json:"sent"`
+	SentBytes         uint64  `json:"sent_bytes"`
+	Publications      uint64  `json:"publications"`
+	Deliveries        uint64  `json:"deliveries"`
+	DeliveriesDropped uint64  `json:"deliveries_dropped"`
+	Gaps              uint64  `json:"gaps"`
+	OutboundBytes     uint64  `json:"outbound_bytes"`
+	HeapPer           float64 `json:"heap_bytes_per_connection"`
+	ResidentPer       float64 `json:"resident_bytes_per_connection"`
+	KernelPer         float64 `json:"kernel_bytes_per_connection"`
+}
+
+// stats answers with this node's figures. A node whose broker tells it of no other has no peers.
+func (a *Admin) stats(*http.Request) (any, *failure) {
+	return struct {
+		Node  nodeStats   `json:"node"`
+		Peers []nodeStats `json:"peers"`
+	}{Node: nodeStats(a.node.Stats())}, nil
+}
+
+// startDrain begins the process's end, once: a second request must not have the force of a second SIGTERM.
+func (a *Admin) startDrain(r *http.Request) (any, *failure) {
+	if r.ContentLength != 0 {
+		if f := readJSON(r, &struct{}{}); f != nil {
+			return nil, f
+		}
+	}
+	a.drainOnce.Do(func() {
+		a.log.Info("asked to drain by the operator's port")
+		a.drain()
+	})
+	return struct {
+		Draining bool `json:"draining"`
+	}{true}, nil
+}
