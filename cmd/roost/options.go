@@ -1,0 +1,151 @@
+// From the configuration to the options of what it configures. Nothing here opens a socket or starts a goroutine.
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/roost-ws/roost/cmd/internal/config"
+	"github.com/roost-ws/roost/engine"
+	"github.com/roost-ws/roost/engine/auth"
+	"github.com/roost-ws/roost/engine/ratelimit"
+	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol/handshake"
+)
+
+// tokenCacheEntries is how many verified tokens are remembered, for 3 MB: a storm of reconnects brings back the
+// tokens of the last minutes, not those of all users.
+const tokenCacheEntries = 64 << 10
+
+// parts is a node that has been built and not started.
+type parts struct {
+	verifier *auth.Verifier // nil in anonymous mode
+	server   *engine.Server
+}
+
+// build makes the parts of a node: verifier, broker, engine. Its errors are mistakes in the configuration, or
+// demands this machine cannot meet.
+func build(l *config.Loaded, log *slog.Logger) (*parts, error) {
+	p := &parts{}
+	if l.Config.Auth.Mode == config.AuthJWT {
+		v, err := newVerifier(&l.Config.Auth)
+		if err != nil {
+			return nil, err
+		}
+		p.verifier = v
+	}
+	o, err := engineOptions(&l.Config)
+	if err != nil {
+		return nil, err
+	}
+	o.Verifier, o.Broker, o.Log = p.verifier, fanout.NewMemory(), log
+	p.server, err = engine.New(o)
+	return p, err
+}
+
+// admits says in words who may connect.
+func (p *parts) admits() string {
+	if p.verifier == nil {
+		return "everybody may connect"
+	}
+	return "tokens signed with " + p.verifier.Algorithms()
+}
+
+// capOrigin says what set the connection cap.
+func capOrigin(c *config.Config) string {
+	if c.Limits.Connections > 0 {
+		return "limits.connections"
+	}
+	return "descriptor limit"
+}
+
+func newVerifier(a *config.Auth) (*auth.Verifier, error) {
+	return auth.New(auth.Options{
+		HMACSecret:   []byte(a.HMACSecret),
+		PublicKeys:   a.PublicKeyPEM,
+		Algorithms:   a.Algorithms,
+		Issuer:       a.Issuer,
+		Audience:     a.Audience,
+		Leeway:       a.Leeway,
+		CacheEntries: tokenCacheEntries,
+	})
+}
+
+// engineOptions are the options that follow from the configuration alone.
+func engineOptions(c *config.Config) (engine.Options, error) {
+	origins, err := handshake.NewOriginPolicy(c.Origins)
+	if err != nil {
+		return engine.Options{}, fmt.Errorf("origins: %w", err)
+	}
+	o := engine.Options{
+		Listen:           c.Listen,
+		Loops:            c.Loops,
+		Node:             c.Node,
+		TokenLeeway:      c.Auth.Leeway,
+		RefuseByClose:    c.Auth.Refuse == config.RefuseClose,
+		QueryToken:       c.Auth.QueryToken,
+		Origins:          origins,
+		Limits:           engineLimits(c),
+		Heartbeat:        c.Heartbeat.Interval,
+		HeartbeatTimeout: c.Heartbeat.Timeout,
+		Drain:            engine.DrainOptions{Grace: c.Drain.Grace, Window: c.Drain.Window, ReconnectIn: c.Drain.ReconnectIn},
+		SlowConsumer:     slowConsumer[c.SlowConsumer],
+	}
+	for i := range c.Rooms {
+		r := &c.Rooms[i]
+		o.Rooms = append(o.Rooms, engine.RoomRule{Match: r.Match, Publish: publish[r.Publish], SlowConsumer: slowConsumer[r.SlowConsumer]})
+	}
+	return o, nil
+}
+
+// slowConsumer and publish translate the configuration's words; a test holds them against its tables.
+var (
+	slowConsumer = map[string]engine.SlowConsumerPolicy{
+		config.SlowDisconnect: engine.Disconnect,
+		config.SlowDropNewest: engine.DropNewest,
+		config.SlowKeepLatest: engine.KeepLatest,
+	}
+	publish = map[string]engine.PublishPolicy{
+		config.PublishMembers: engine.PublishMembers,
+		config.PublishAnyone:  engine.PublishAnyone,
+		config.PublishBackend: engine.PublishBackend,
+	}
+)
+
+// engineLimits starts from the engine's own bounds, since some of them have no key.
+func engineLimits(c *config.Config) engine.Limits {
+	l := engine.DefaultLimits()
+	l.Connections = c.Limits.Connections
+	l.ConnectionsPerIP = c.Limits.ConnectionsPerIP
+	l.ConnectionsPerUser = c.Limits.ConnectionsPerUser
+	l.HandshakesPerSecond = c.Limits.HandshakesPerSecond
+	l.HandshakeTimeout = c.Limits.HandshakeTimeout
+	l.HeadBytes = int(c.Limits.HeaderBytes)
+	l.MessageBytes = int(c.Limits.MessageBytes)
+	l.Fragments = c.Limits.Fragments
+	l.RoomsPerConnection = c.Limits.RoomsPerConnection
+	l.RoomBytes = c.Limits.RoomBytes
+	l.OutboundBytes = int(c.Limits.OutboundBytes)
+	l.OutboundStall = c.Limits.OutboundStall
+	l.OutboundTotal = int(c.Limits.OutboundTotal)
+	l.Messages = ratelimit.NewRate(c.Rate.Messages, c.Rate.Burst)
+	l.Controls = ratelimit.NewRate(c.Rate.Controls, c.Rate.ControlBurst)
+	l.SharedRate = c.Rate.Scope == config.ScopeUser
+	return l
+}
+
+// quiet is the log of commands that only look.
+var quiet = slog.New(slog.DiscardHandler)
+
+// newLog is the node's log.
+func newLog(w io.Writer, c config.Log) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // the configuration takes slog's own words only
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == config.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
