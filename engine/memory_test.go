@@ -71,8 +71,9 @@ func TestMemoryPerConnection(t *testing.T) {
 	idle.open(many, all)
 }
 
-// TestManyIdle holds as many idle connections as ROOST_CONNECTIONS says, for as long as ROOST_HOLD says, and tells
-// what they cost. It is for a machine with a descriptor limit to match.
+// TestManyIdle holds as many idle connections as ROOST_CONNECTIONS says, for as long as ROOST_HOLD says, with a ping
+// each as often as ROOST_HEARTBEAT says (30s), and tells what they cost. It is for a machine with a descriptor limit
+// to match, and for a slow one to be patient with: a heartbeat longer than the run leaves connections alone.
 func TestManyIdle(t *testing.T) {
 	all, err := strconv.Atoi(os.Getenv("ROOST_CONNECTIONS"))
 	if err != nil {
@@ -125,9 +126,11 @@ type idleSwarm struct {
 func startIdle(t *testing.T, connections int) *idleSwarm {
 	t.Helper()
 	debug.SetGCPercent(GCPercent) // as a node sets it
-	s, addr := tokenServer(t, nil)
+	s, addr := tokenServer(t, func(o *Options) {
+		o.Heartbeat, _ = time.ParseDuration(os.Getenv("ROOST_HEARTBEAT"))
+	})
 	return &idleSwarm{t, s, enginetest.StartChild(t, "", enginetest.Spec{
-		Addrs: []string{addr}, Connections: connections, Path: "/ws?room=room-{i%1000}", Subprotocols: []string{"roost.v1"},
+		InFlight: 64, Addrs: []string{addr}, Connections: connections, Path: "/ws?room=room-{i%1000}", Subprotocols: []string{"roost.v1"},
 		User: "user-{i}", Rooms: []string{"**"}, TTL: 24 * time.Hour, ReportEvery: time.Second,
 	})}
 }
@@ -136,7 +139,7 @@ func startIdle(t *testing.T, connections int) *idleSwarm {
 func (i *idleSwarm) open(from, to int) {
 	i.t.Helper()
 	if stats, err := i.child.Open(from, to, time.Hour); err != nil || stats.Open != to {
-		i.t.Fatalf("opened %d of %d: %v", stats.Open, to, err)
+		i.t.Fatalf("%d are open, want %d: %v %+v", stats.Open, to, err, stats)
 	}
 }
 

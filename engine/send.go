@@ -226,7 +226,11 @@ func (c *Conn) writeOut(l *Loop, out []byte) {
 		case errno == 0:
 			out = out[n:]
 		case errno != unix.EAGAIN:
-			c.broken(l)
+			c.broken(l, ClosePeerGone)
+			return
+		}
+		if c.phase == phaseOpen && l.held+int64(len(out)) > l.heldMost {
+			c.broken(l, CloseOverload) // in the middle of a frame, so there is no place for a close frame
 			return
 		}
 	}
@@ -236,10 +240,10 @@ func (c *Conn) writeOut(l *Loop, out []byte) {
 	}
 }
 
-// broken ends a connection that can't be written to any more.
-func (c *Conn) broken(l *Loop) {
+// broken ends a connection that can't be written to any more, or must not.
+func (c *Conn) broken(l *Loop, reason CloseReason) {
 	if c.phase == phaseOpen {
-		c.retire(l, ClosePeerGone)
+		c.retire(l, reason)
 	}
 	c.hangUp(l, true)
 }

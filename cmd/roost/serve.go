@@ -153,6 +153,7 @@ const tryIt = `
 Try it. Open http://%[2]s/ in two tabs of a browser and paste into the console of each:
 
   ws = new WebSocket("ws://%[1]s/ws?room=lobby", "roost.v1"); ws.onmessage = (e) => console.log(e.data)
+
 Then, in one of them:
 
   ws.send(JSON.stringify({type: "publish", room: "lobby", data: "hello"}))

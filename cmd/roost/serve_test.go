@@ -63,7 +63,7 @@ func TestServeDev(t *testing.T) {
 	for _, line := range []string{
 		`ws = new WebSocket("ws://` + p.clients + `/ws?room=lobby", "roost.v1"); ws.onmessage`,
 		`ws.send(JSON.stringify({type: "publish", room: "lobby", data: "hello"}))`,
-		`websocat ws://` + p.clients + `/raw/lobby`,
+		`npx wscat -c ws://` + p.clients + `/raw/lobby`,
 		`http://` + p.admin + `/`,
 	} {
 		if !strings.Contains(p.stdout.String(), line) {

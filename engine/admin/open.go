@@ -42,7 +42,7 @@ func (a *Admin) index(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(&b, "<tr><td>%s<td>%s<td>%s\n", route.method, path, html.EscapeString(route.summary))
 	}
 	b.WriteString("</table>\n</html>\n")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	send(w, http.StatusOK, "text/html; charset=utf-8", b.Bytes())
 }
 
