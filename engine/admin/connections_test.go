@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"github.com/roost-ws/roost/engine"
 	"github.com/roost-ws/roost/engine/auth"
 	"github.com/roost-ws/roost/engine/enginetest"
@@ -80,10 +78,8 @@ func TestDisconnectWithRegisteredCodes(t *testing.T) {
 	for _, code := range []int{1012, 1013} {
 		c, _ := p.openClient("/ws", v1)
 		p.expect(200, `{"disconnected":1}`, "POST", "/api/disconnect", fmt.Sprintf(`{"user":"anonymous","code":%d,"reason":"r"}`, code))
-		_ = c.NetConn().SetReadDeadline(time.Now().Add(5 * time.Second))
-		frame, err := ws.ReadFrame(c.NetConn())
-		if err != nil || frame.Header.OpCode != ws.OpClose || string(frame.Payload) != string(ws.NewCloseFrameBody(ws.StatusCode(code), "r")) {
-			t.Errorf("%d: %+v, %v", code, frame, err)
+		if reason := c.ExpectClose(code); reason != "r" {
+			t.Errorf("%d: reason %q", code, reason)
 		}
 	}
 }

@@ -1,4 +1,5 @@
 // The answer that opens a connection: 101 Switching Protocols (RFC 6455 section 4.2.2).
+
 package handshake
 
 import (

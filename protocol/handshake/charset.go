@@ -1,4 +1,5 @@
 // Byte classes of the grammars that meet in a request head, and the few byte-level comparisons on them.
+
 package handshake
 
 import (

@@ -1,4 +1,5 @@
 // Header lines: name, colon, value (RFC 9112 section 5), and what the headers that count may say.
+
 package handshake
 
 import "bytes"

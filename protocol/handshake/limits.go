@@ -1,4 +1,5 @@
 // How much of a request head is read before it is refused.
+
 package handshake
 
 // Limits bounds a request head, in bytes but for Headers. All must be positive and below 1 GiB.

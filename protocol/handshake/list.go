@@ -1,4 +1,5 @@
 // Comma-separated lists of tokens, as Connection, Upgrade and Sec-WebSocket-Protocol are (RFC 9110 section 5.6.1).
+
 package handshake
 
 import "bytes"

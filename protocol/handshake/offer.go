@@ -1,4 +1,5 @@
 // What a client offers: subprotocols, and the token in the one place it may stand in.
+
 package handshake
 
 // Subprotocol is the name of roost's own dialect.

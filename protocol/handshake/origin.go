@@ -1,4 +1,5 @@
 // The origin rule: which pages may open a connection from a browser (RFC 6455 section 10.2, RFC 6454).
+
 package handshake
 
 import (

@@ -1,4 +1,5 @@
 // The line machine: cuts a request head into lines as they arrive and has each one judged once.
+
 package handshake
 
 import "bytes"

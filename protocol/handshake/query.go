@@ -1,4 +1,5 @@
 // Query parameters: name=value joined by '&', each percent-encoded as forms are (WHATWG URL section 5).
+
 package handshake
 
 import (

@@ -1,4 +1,5 @@
 // Refusals: one list of reasons, each with its status, its word in logs and metrics, and its ready-made answer.
+
 package handshake
 
 import "strconv"

@@ -1,4 +1,5 @@
 // Request: what a request head says, as far as roost has a use for it.
+
 package handshake
 
 import "bytes"

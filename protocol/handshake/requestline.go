@@ -1,4 +1,5 @@
 // The request line: METHOD SP target SP HTTP/1.1, the target in origin-form (RFC 9112 section 3).
+
 package handshake
 
 import "bytes"

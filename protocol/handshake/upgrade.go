@@ -1,4 +1,5 @@
 // The upgrade itself: what RFC 6455 section 4.2.1 asks of a request's headers.
+
 package handshake
 
 import "strings"
