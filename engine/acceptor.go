@@ -229,14 +229,16 @@ func (a *acceptor) answer(c io.Reader) []byte {
 		n, err := c.Read(buf)
 		head = append(head, buf[:n]...)
 		parsed, refusal := r.Parse(head, &a.server.headLimits)
+		t := targetOf(r.Path)
+		if refusal == handshake.HTTPVersion {
+			t = oldCheck(head)
+		}
 		switch {
+		case t == targetHealth || t == targetReady:
+			status, body := a.server.check(t)
+			return handshake.AppendText(nil, status, body)
 		case refusal != handshake.Accepted:
 			return refusal.Append(nil, retryAfter)
-		case parsed > 0 && targetOf(r.Path) == targetHealth:
-			return handshake.AppendText(nil, 200, "ok\n")
-		case parsed > 0 && targetOf(r.Path) == targetReady:
-			status, body := a.server.readiness()
-			return handshake.AppendText(nil, status, body)
 		case parsed > 0 || err != nil:
 			a.refusedFull.Add(1)
 			return handshake.Full.Append(nil, retryAfter)

@@ -287,16 +287,21 @@ func (s *Server) Node() string { return s.node }
 // Draining reports whether an orderly end has begun.
 func (s *Server) Draining() bool { return s.state.Load() != stateServing }
 
-// readiness is what a balancer's check is told: HAProxy keeps old tunnels alive on a 404 (disable-on-404).
-func (s *Server) readiness() (status int, body string) {
+// check is what a health check reads.
+func (s *Server) check(t target) (status int, body string) {
+	if t == targetHealth {
+		return 200, "ok\n"
+	}
+	return s.Readiness()
+}
+
+// Readiness is what a balancer's check is told: HAProxy keeps old tunnels alive on a 404 (disable-on-404).
+func (s *Server) Readiness() (status int, body string) {
 	if s.Draining() {
 		return 404, "draining\n"
 	}
 	return 200, "ready\n"
 }
-
-// Readiness is the status and body of /readyz: 200, or 404 in a drain.
-func (s *Server) Readiness() (status int, body string) { return s.readiness() }
 
 // clock is monotonic nanoseconds since the server was made.
 func (s *Server) clock() int64 { return int64(time.Since(s.epoch)) }

@@ -73,3 +73,23 @@ func TestConnBytes(t *testing.T) {
 		t.Errorf("a Conn has %d bytes, want 104", connBytes)
 	}
 }
+
+// TestOldHealthCheck sends what HAProxy sends by default.
+func TestOldHealthCheck(t *testing.T) {
+	_, addr := serve(t, nil)
+	for request, status := range map[string]int{
+		"GET /readyz HTTP/1.0\r\n\r\n":              200,
+		"GET /healthz HTTP/1.0\r\nA: b\r\n\r\n":     200,
+		"GET /ws HTTP/1.0\r\n\r\n":                  505,
+		"HEAD /readyz HTTP/1.0\r\n\r\n":             505,
+		"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n":   200,
+		"GET /readyz HTTP/1.1\r\n\r\n":              400,
+		"GET /readyz/x HTTP/1.0\r\nHost: a\r\n\r\n": 505,
+	} {
+		c := enginetest.DialRaw(t, addr, enginetest.Options{})
+		c.SendRaw([]byte(request))
+		if a := c.ReadHTTP(); a.Status != status {
+			t.Errorf("%q: %d, want %d", request, a.Status, status)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"unsafe"
 
@@ -51,6 +52,8 @@ func (c *Conn) shake(l *Loop, p []byte) {
 	}
 	n, refusal := request.Parse(head, &l.server.headLimits)
 	switch {
+	case refusal == handshake.HTTPVersion && oldCheck(head) != targetNone:
+		c.answerCheck(l, oldCheck(head))
 	case refusal != handshake.Accepted:
 		c.refuse(l, refusal)
 	case n > 0:
@@ -102,6 +105,24 @@ func targetOf(path []byte) target {
 	return targetNone
 }
 
+// oldCheck recognises a health check in HTTP/1.0, which is what HAProxy sends unless it is told otherwise. Nothing
+// else may speak that version here.
+func oldCheck(head []byte) target {
+	line, _, _ := bytes.Cut(head, []byte("\r\n"))
+	path, found := bytes.CutSuffix(line, []byte(" HTTP/1.0"))
+	path, get := bytes.CutPrefix(path, []byte("GET "))
+	if t := targetOf(path); found && get && (t == targetHealth || t == targetReady) {
+		return t
+	}
+	return targetNone
+}
+
+// answerCheck answers a health check and closes.
+func (c *Conn) answerCheck(l *Loop, t target) {
+	status, body := l.server.check(t)
+	c.answerText(l, status, body)
+}
+
 // upgrade decides about a whole request head, all that can be decided without the token. head is the head's n
 // bytes and whatever came behind them.
 func (c *Conn) upgrade(l *Loop, r *handshake.Request, head []byte, n int) {
@@ -110,12 +131,8 @@ func (c *Conn) upgrade(l *Loop, r *handshake.Request, head []byte, n int) {
 	case targetNone:
 		c.refuse(l, handshake.Path)
 		return
-	case targetHealth:
-		c.answerText(l, 200, "ok\n")
-		return
-	case targetReady:
-		status, body := l.server.readiness()
-		c.answerText(l, status, body)
+	case targetHealth, targetReady:
+		c.answerCheck(l, t)
 		return
 	}
 	offer, refusal := l.examine(c, r, t)
