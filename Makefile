@@ -29,7 +29,8 @@ fuzz:
 lint:
 	.ci/lint
 
-bench:
+bench: ## ratios against bare loops, then benchmarks; wants a quiet machine
+	ROOST_PERF=1 go test -count 1 -v -run 'Cost|Beside|Coalesces|Memory' ./engine
 	go test -run '^$$' -bench . -benchmem ./protocol/... ./fanout/... ./engine/...
 
 check: test ## lint and all tests

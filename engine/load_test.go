@@ -68,9 +68,7 @@ func TestServingAllocates(t *testing.T) {
 // TestBusyRoomCoalesces publishes faster than single writes could serve: what comes during a walk has to share
 // the next, and nothing may be lost.
 func TestBusyRoomCoalesces(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("measures throughput")
-	}
+	measures(t)
 	const members, perSecond, seconds = 1000, 1000, 3
 	s, addr := serve(t, nil)
 	child := enginetest.StartChild(t, "", enginetest.Spec{Addrs: []string{addr}, Connections: members, Path: "/raw/busy"})
@@ -107,9 +105,7 @@ func TestBusyRoomCoalesces(t *testing.T) {
 
 // TestEchoBesideFanout measures how long others wait while a large room is served on their loop.
 func TestEchoBesideFanout(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("measures latency")
-	}
+	measures(t)
 	const members, most = 18000, 10 * time.Millisecond
 	server := startServer(t, "roost")
 	room := enginetest.StartChild(t, "", enginetest.Spec{Addrs: []string{server.addr}, Connections: members,

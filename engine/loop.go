@@ -94,6 +94,7 @@ type Loop struct {
 	windowTimer        *time.Timer
 
 	// Any goroutine.
+	stopped    atomic.Bool
 	population atomic.Int64 // connections, enrolments under way included
 	tickSent   atomic.Int64 // monotonic nanoseconds of the tick that is under way, 0 = none
 	tallied    tallied
@@ -224,14 +225,20 @@ func (l *Loop) start() (err error) {
 
 // stop ends the loop's goroutine and every connection still on it.
 func (l *Loop) stop() error {
+	l.stopped.Store(true)
 	l.windowTimer.Stop()
 	err := l.client.Stop()
 	l.pacer.close()
 	return err
 }
 
-// execute queues a task behind the events of the current round. Any goroutine.
-func (l *Loop) execute(task gnet.Runnable) { _ = l.events.Execute(context.Background(), task) }
+// execute queues a task behind the events of the current round, unless the loop has been stopped: gnet would write
+// to its descriptor for wake-ups, which may be somebody else's by then. Any goroutine.
+func (l *Loop) execute(task gnet.Runnable) {
+	if !l.stopped.Load() {
+		_ = l.events.Execute(context.Background(), task)
+	}
+}
 
 // woken is the task that a post asks for. On the loop, after the events of that round.
 func (l *Loop) woken(ctx context.Context) error {

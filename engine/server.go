@@ -346,11 +346,6 @@ func (e engineLog) Debugf(string, ...any) {}
 func (e engineLog) Infof(string, ...any)  {}
 func (e engineLog) Warnf(string, ...any)  {}
 func (e engineLog) Errorf(format string, args ...any) {
-	if len(args) > 0 {
-		if err, ok := args[len(args)-1].(error); ok && err == nil {
-			return
-		}
-	}
 	e.log.Error("event loop", "message", fmt.Sprintf(format, args...))
 }
 func (e engineLog) Fatalf(format string, args ...any) {

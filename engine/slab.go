@@ -77,5 +77,5 @@ func (t *connTable) Entry(id uint32) *wheel.Entry { return &t.at(id).timer }
 // slots is one more than the highest slot there is.
 func (t *connTable) slots() uint32 { return uint32(len(t.slabs)) * slabConns }
 
-// connBytes is the size of one connection of ours, for the memory forecast.
+// connBytes is the size of one connection of ours; a test pins it.
 const connBytes = int(unsafe.Sizeof(Conn{}))

@@ -142,6 +142,7 @@ func (l *Loop) fly(r *Room, budget int) int {
 	if !w.walking {
 		l.takeOff(r)
 	}
+	w.next = min(w.next, len(r.members)) // members may have left since the last slice
 	served := 0
 	for w.next > 0 && served < budget {
 		w.next--
