@@ -94,12 +94,12 @@ func (l *Loop) gather(r *Room, b []byte, sender uint32, since int64) {
 func (l *Loop) takeOff(r *Room) {
 	w := r.walk
 	w.flying, w.gathering = w.gathering, w.flying
+	if len(w.flying.bytes) > l.limits.OutboundBytes {
+		l.split(w) // gathering is empty now, so that the rest goes to its front
+	}
 	if w.lost {
 		w.lost = false
-		l.tellGap(r, protocol.Position{}) // behind what was gathered before, ahead of what comes next
-	}
-	if len(w.flying.bytes) > l.limits.OutboundBytes {
-		l.split(w)
+		l.tellGap(r, protocol.Position{}) // behind all that was gathered before, ahead of what comes next
 	}
 	r.mark ^= memberMark
 	w.next = len(r.members)
