@@ -18,13 +18,14 @@ const (
 )
 
 // ValidCloseCode reports whether code may stand in a close frame: the codes of section 7.4.1 but those that are
-// only for local use (1005, 1006, 1015), the registered 1012 to 1014, and anything from 3000 on.
+// only for local use (1005, 1006, 1015), the registered 1012 to 1014, and 3000 to 4999; section 7.4.2 defines no
+// others.
 func ValidCloseCode(code ws.StatusCode) bool {
 	switch code {
 	case statusServiceRestart, statusTryAgainLater, statusBadGateway:
 		return true
 	}
-	return ws.CheckCloseFrameData(code, "") == nil
+	return code < 5000 && ws.CheckCloseFrameData(code, "") == nil
 }
 
 // parseClose takes a close body apart. An empty one has the code ws.StatusNoStatusRcvd (section 7.1.5). The
