@@ -183,14 +183,3 @@ func (t *tally[K]) take(key K, rate ratelimit.Rate, now int64) (bool, time.Durat
 	}
 	return true, 0
 }
-
-// size is how many keys there are.
-func (t *tally[K]) size() int {
-	n := 0
-	for i := range t.shards {
-		t.shards[i].mu.Lock()
-		n += len(t.shards[i].m)
-		t.shards[i].mu.Unlock()
-	}
-	return n
-}

@@ -117,7 +117,7 @@ func (c *Conn) closeWith(l *Loop, reason CloseReason, code ws.StatusCode, text s
 	c.retire(l, reason)
 	c.phase = phaseClosing
 	c.control(l, l.arena.commit(frame.AppendClose(l.arena.reserve(controlFrameBytes), code, text)))
-	l.wheel.Schedule(c.slot, l.tick+ticks(l.limits.CloseTimeout))
+	l.wheel.Schedule(c.slot, l.after(l.limits.CloseTimeout))
 }
 
 // answerClose ends a connection whose peer sent a close frame: the same code goes back, and the socket is
@@ -127,7 +127,7 @@ func (c *Conn) answerClose(l *Loop, code ws.StatusCode) {
 		c.retire(l, CloseNormal)
 		c.phase = phaseClosing
 		c.control(l, l.arena.commit(frame.AppendClose(l.arena.reserve(controlFrameBytes), code, "")))
-		l.wheel.Schedule(c.slot, l.tick+ticks(l.limits.CloseTimeout))
+		l.wheel.Schedule(c.slot, l.after(l.limits.CloseTimeout))
 	}
 	c.flags |= flagHangUp
 	l.markDirty(c)
@@ -150,7 +150,7 @@ func (c *Conn) linger(l *Loop, reason CloseReason, answer []byte) {
 	l.count.closes[reason]++
 	c.control(l, answer)
 	c.flags |= flagShutWrite
-	l.wheel.Schedule(c.slot, l.tick+ticks(time.Second))
+	l.wheel.Schedule(c.slot, l.after(time.Second))
 }
 
 // hangUp ends the socket at the end of this turn. With reset, what the peer has not read is thrown away and

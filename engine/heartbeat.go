@@ -134,7 +134,7 @@ func (l *Loop) beatAt(due uint32) uint32 {
 // the way here; nothing is waited for, and the kernel is told to keep nothing.
 func (l *Loop) endSilent(c *Conn) {
 	c.close(l, CloseNoPong)
-	l.wheel.Schedule(c.slot, l.tick+ticks(time.Second))
+	l.wheel.Schedule(c.slot, l.after(time.Second))
 }
 
 // ping is this turn's ping frame, the same for all connections that are due in it.

@@ -106,6 +106,9 @@ const tickEvery = 100 * time.Millisecond
 // ticks turns a duration into ticks, rounding up.
 func ticks(d time.Duration) uint32 { return uint32((d + tickEvery - 1) / tickEvery) }
 
+// after is the tick at which d has certainly passed: the present one began up to a tick ago.
+func (l *Loop) after(d time.Duration) uint32 { return l.tick + ticks(d) + 1 }
+
 // OnOpen is gnet's word that a connection has been enrolled. On the loop.
 func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	l.own.claim()

@@ -76,7 +76,7 @@ func (c *Conn) violated(l *Loop, fault frame.Error) {
 	c.close(l, frameReason(fault))
 	c.phase = phaseLinger
 	c.flags |= flagShutWrite
-	l.wheel.Schedule(c.slot, l.tick+ticks(time.Second))
+	l.wheel.Schedule(c.slot, l.after(time.Second))
 }
 
 func (c *Conn) event(l *Loop, ev *frame.Event) {

@@ -24,7 +24,7 @@ func (c *Conn) open(l *Loop, gc gnet.Conn) {
 	c.phase = phaseHandshake
 	c.lastSeen = l.tick
 	l.server.admission.arrive(c)
-	l.wheel.Schedule(c.slot, l.tick+ticks(l.limits.HandshakeTimeout))
+	l.wheel.Schedule(c.slot, l.after(l.limits.HandshakeTimeout))
 }
 
 // onTraffic is the one way in: what bytes mean depends on the phase.
