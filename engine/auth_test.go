@@ -61,7 +61,7 @@ func TestTokens(t *testing.T) {
 	keys := newSigner(t)
 	s, addr := serve(t, func(o *Options) {
 		verifying(t, o, func(a *auth.Options) {
-			a.PublicKeys, a.Issuer, a.Audience, a.Leeway = keys.public, "roost", "chat", time.Second
+			a.PublicKeys, a.Issuer, a.Audience, a.Leeway = keys.public, "roost", "chat", 20*time.Second
 		})
 	})
 	now := time.Now().Unix()
@@ -113,7 +113,7 @@ func TestTokens(t *testing.T) {
 		{"F2 alg none", "/ws", v1As(none), 401, "algorithm"},
 		{"F2 empty signature", "/ws", v1As(good[:cut+1]), 401, "signature"},
 		{"F2 another signature", "/ws", v1As(good[:cut+1] + strings.Repeat("A", len(good)-cut-1)), 401, "signature"},
-		{"F3 ended", "/ws", v1As(hs(map[string]any{"exp": now - 5})), 401, "expired"},
+		{"F3 ended", "/ws", v1As(hs(map[string]any{"exp": now - 60})), 401, "expired"},
 		{"F3 not yet", "/ws", v1As(hs(map[string]any{"nbf": now + 60})), 401, "not_yet_valid"},
 		{"F3 issued in the future", "/ws", v1As(hs(map[string]any{"iat": now + 60})), 401, "not_yet_valid"},
 		{"F3 without end", "/ws", v1As(hs(map[string]any{"exp": nil})), 401, "no_expiry"},
