@@ -25,10 +25,10 @@
 //
 // # Turns
 //
-// gnet calls a loop with one connection's bytes or with a task, and that is a turn: the work asked for, then the
-// mail, then a slice of the rooms that have something to say, then one write for each connection that something
-// came together for, then the sockets that are to be closed. So in the middle of a walk nothing is written, closed
-// or freed.
+// gnet calls a loop with one connection's bytes or with a task, and that is a turn: the mail that came before, the
+// work asked for and the mail that it made, then a slice of the rooms that have something to say, then one write for
+// each connection that something came together for, then the sockets that are to be closed. So in the middle of a
+// walk nothing is written, closed or freed.
 //
 // # Phases
 //

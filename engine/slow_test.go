@@ -377,9 +377,9 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A busy machine can spoil one measurement, not three.
+	// A busy machine can spoil some measurements, not all of them.
 	moved := time.Duration(0)
-	for range 3 {
+	for range 8 {
 		if moved = measure() - quiet; moved < 10*time.Millisecond {
 			break
 		}
