@@ -182,17 +182,9 @@ func (l *Loop) refreshed(c *Conn, id []byte, who auth.Identity, err error) {
 // leaveForbidden ends the memberships that c's rights no longer cover, and says so.
 func (l *Loop) leaveForbidden(c *Conn) {
 	var lost []*Room
-	each := func(m membership) {
+	for m := range c.memberships() {
 		if r := l.roomTable[m.room]; !c.rights.CanJoinString(r.name) {
 			lost = append(lost, r)
-		}
-	}
-	if c.first.room != 0 {
-		each(c.first)
-	}
-	if c.more != nil {
-		for _, m := range *c.more {
-			each(m)
 		}
 	}
 	for _, r := range lost {

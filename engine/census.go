@@ -143,13 +143,8 @@ func (s *Server) User(ctx context.Context, user, after string, limit int) (list 
 
 func (c *Conn) info(l *Loop) ConnectionInfo {
 	info := ConnectionInfo{ID: l.server.connectionID(c.handle(l)), Address: c.address().String(), Expires: c.tokenEnd(l)}
-	if c.first.room != 0 {
-		info.Rooms = append(info.Rooms, l.roomTable[c.first.room].name)
-	}
-	if c.more != nil {
-		for _, m := range *c.more {
-			info.Rooms = append(info.Rooms, l.roomTable[m.room].name)
-		}
+	for m := range c.memberships() {
+		info.Rooms = append(info.Rooms, l.roomTable[m.room].name)
 	}
 	return info
 }

@@ -85,6 +85,7 @@ type activity struct {
 	out    []byte   // first piece to write at the end of this turn
 	outs   [][]byte // the pieces after it
 	queued int      // bytes in out and outs
+	mixed  bool     // there is more among them than publications
 
 	messages, controls, faults ratelimit.Bucket
 

@@ -98,13 +98,8 @@ func (l *Loop) drainSome() {
 
 // sendAway tells one client to reconnect elsewhere and closes it, after what its rooms still owe it.
 func (l *Loop) sendAway(c *Conn) {
-	if c.first.room != 0 {
-		l.catchUp(c, l.roomTable[c.first.room])
-	}
-	if c.more != nil {
-		for _, m := range *c.more {
-			l.catchUp(c, l.roomTable[m.room])
-		}
+	for m := range c.memberships() {
+		l.catchUp(c, l.roomTable[m.room])
 	}
 	base := max(int(l.server.drain.ReconnectIn.Seconds()), 1)
 	l.tell(c, protocol.Push{Type: protocol.Shutdown, In: base + rand.IntN(base/2+1)})

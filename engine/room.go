@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"iter"
+
 	"github.com/roost-ws/roost/protocol"
 )
 
@@ -132,6 +134,20 @@ func (c *Conn) memberOf(r *Room) *membership {
 		}
 	}
 	return nil
+}
+
+// memberships are c's, in no order. Nothing may be joined or left meanwhile.
+func (c *Conn) memberships() iter.Seq[membership] {
+	return func(yield func(membership) bool) {
+		if c.first.room == 0 || !yield(c.first) || c.more == nil {
+			return
+		}
+		for _, m := range *c.more {
+			if !yield(m) {
+				return
+			}
+		}
+	}
 }
 
 // roomCount is how many rooms c is in.

@@ -63,6 +63,9 @@ func (l *Loop) tell(c *Conn, p protocol.Push) {
 // control queues frames that are never dropped: answers, notices, pings, close. b is good until the turn's end.
 func (c *Conn) control(l *Loop, b []byte) {
 	c.queue(l, b)
+	if c.act != nil {
+		c.act.mixed = true
+	}
 	if c.flags&flagBacklogged != 0 && c.phase == phaseOpen && c.waiting() > 2*l.limits.OutboundBytes {
 		l.evict(c, CloseSlowConsumer)
 	}
@@ -180,10 +183,11 @@ func (l *Loop) landAll() {
 func (c *Conn) write(l *Loop) {
 	if a := c.act; a != nil && a.queued > 0 {
 		out := l.gatherOut(a)
-		a.out, a.queued = nil, 0
+		mixed := a.mixed
+		a.out, a.queued, a.mixed = nil, 0, false
 		l.count.sentBytes += uint64(len(out))
 		gen := c.gen
-		c.writeOut(l, out)
+		c.writeOut(l, out, mixed)
 		if c.gen != gen || c.phase == phaseFree {
 			return // the write failed and gnet has closed the connection
 		}
@@ -216,21 +220,26 @@ func (l *Loop) gatherOut(a *activity) []byte {
 // writeOut is the only place that writes to a socket. The first try goes to the kernel past Go's scheduler: the
 // socket never blocks, so telling the scheduler that this thread might is a cost without a use. What the kernel
 // would not take, gnet keeps and sends when it can.
-func (c *Conn) writeOut(l *Loop, out []byte) {
+func (c *Conn) writeOut(l *Loop, out []byte, mixed bool) {
 	if c.flags&flagBacklogged == 0 {
 		l.count.writes++
 		n, errno := rawWrite(c.gc.Fd(), out)
 		switch {
 		case errno == 0 && n == len(out):
 			return
-		case errno == 0:
-			out = out[n:]
-		case errno != unix.EAGAIN:
+		case errno == unix.EAGAIN:
+			n = 0
+		case errno != 0:
 			c.broken(l, ClosePeerGone)
 			return
 		}
-		if c.phase == phaseOpen && l.held+int64(len(out)) > l.heldMost {
-			c.broken(l, CloseOverload) // in the middle of a frame, so there is no place for a close frame
+		rest := out[n:]
+		if c.phase == phaseOpen && l.held+int64(len(rest)) > l.heldMost && (!mixed || len(rest) > overloadGrace) {
+			if rest = c.overflow(l, out, n, mixed); c.phase != phaseOpen {
+				return
+			}
+		}
+		if out = rest; len(out) == 0 {
 			return
 		}
 	}

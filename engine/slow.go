@@ -1,7 +1,12 @@
 package engine
 
 import (
+	"math"
+
+	"github.com/gobwas/ws"
+
 	"github.com/roost-ws/roost/protocol"
+	"github.com/roost-ws/roost/protocol/frame"
 )
 
 // SlowConsumerPolicy is what happens to a member that can't keep up with its rooms.
@@ -87,6 +92,63 @@ func (c *Conn) admit(l *Loop, r *Room, b []byte, ends []uint32, base int) bool {
 	}
 	s.missed[r.id] = newest
 	return false
+}
+
+// overloadGrace is what a client may still let wait when the node is at its total: an answer, a notice of a gap.
+const overloadGrace = 4 << 10
+
+// overflow is for a write that the kernel took in part while the loop already holds what it may for slow clients.
+// A client whose rooms all let it miss something keeps the rest of the frame that was cut and is told of a gap
+// later; any other is closed, without a close frame, because there is no place for one in the middle of a frame.
+// It returns what is still to be written.
+func (c *Conn) overflow(l *Loop, out []byte, sent int, mixed bool) []byte {
+	if mixed || !c.mayMiss(l) {
+		c.broken(l, CloseOverload)
+		return nil
+	}
+	end, behind := cutFrames(out, sent)
+	l.count.deliveries -= uint64(behind)
+	l.count.dropped[dropSlow] += uint64(behind)
+	c.backlogged(l, 0)
+	s := c.act.slow
+	if s.missed == nil {
+		s.missed = make(map[uint32][]byte)
+	}
+	for m := range c.memberships() {
+		if _, known := s.missed[m.room]; !known {
+			s.missed[m.room] = nil
+		}
+	}
+	return out[sent:end]
+}
+
+// mayMiss reports whether c is in rooms and all of them rather leave something out than close a slow member.
+func (c *Conn) mayMiss(l *Loop) bool {
+	for m := range c.memberships() {
+		if l.roomTable[m.room].rule.SlowConsumer == Disconnect {
+			return false
+		}
+	}
+	return c.first.room != 0
+}
+
+// cutFrames looks at frames of ours of which the first bytes are sent: where the one that is cut ends, and how many
+// stand whole behind it.
+func cutFrames(out []byte, sent int) (end, behind int) {
+	for at := 0; at < len(out); {
+		h, size, err := frame.ParseHeader(out[at:], ws.StateClientSide, math.MaxInt64)
+		if err != nil || size == 0 {
+			return len(out), 0
+		}
+		next := at + size + int(h.Length)
+		if at < sent {
+			end = next
+		} else {
+			behind++
+		}
+		at = next
+	}
+	return end, behind
 }
 
 // caughtUp ends c's time as a slow client: it is told of the holes and given what was kept for it.

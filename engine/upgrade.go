@@ -222,7 +222,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	if attempt, n := r.QueryValue("attempt"); n > 0 && isPositive(attempt) || l.server.recent.saw(c.user, l.unix) {
 		l.count.reconnects++
 	}
-	c.queue(l, l.arena.commit(handshake.AppendSwitching(l.arena.reserve(1024), r.Key, offer.Echo, nil)))
+	c.control(l, l.arena.commit(handshake.AppendSwitching(l.arena.reserve(1024), r.Key, offer.Echo, nil)))
 	interval := ticks(l.server.heartbeat)
 	c.nextPing = l.beatAt(l.tick + interval/2 + rand.Uint32N(interval/2+1))
 	c.arm(l)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -80,7 +81,7 @@ func TestBurstIntoARoom(t *testing.T) {
 	const first, later, bursts, each = 200, 200, 8, 60
 	s, addr := serve(t, func(o *Options) {
 		o.Loops, o.Limits.BatchBytes, o.Limits.OutboundBytes = 1, 64<<10, 20<<10
-		o.Limits.OutboundTotal = 64 << 20
+		o.Limits.OutboundTotal, o.Limits.OutboundStall = 64<<20, time.Minute // who reads may be slow at it
 		o.SlowConsumer = KeepLatest
 	})
 	type member struct {
