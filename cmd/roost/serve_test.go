@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,9 +109,12 @@ func TestServeWithTokens(t *testing.T) {
 }
 
 func TestDrainSpreadsClients(t *testing.T) {
-	const clients, window = 300, time.Second
+	clients, window := 10_000, 5*time.Second
+	if testing.Short() || raceEnabled {
+		clients, window = 300, time.Second
+	}
 	p := serveNode(t, "--dev", "--drain.grace", "0s", "--drain.window", window.String(), "--drain.reconnect_in", "2s")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience+4*window)
 	defer cancel()
 	swarm := enginetest.StartSwarm(t, enginetest.Config{
 		Addrs: []string{p.clients}, N: clients, Marks: []string{`"type":"shutdown"`},
@@ -134,21 +139,26 @@ func TestDrainSpreadsClients(t *testing.T) {
 	p.mustExit(0)
 
 	st := swarm.Stats()
-	if st.Closed[1001] != clients || st.Ends[enginetest.EndFIN] != clients || st.Marked[`"type":"shutdown"`] != clients || st.Violations != 0 {
+	if st.Closed[1001] != clients || st.Ends[enginetest.EndFIN] != clients || st.Marked[`"type":"shutdown"`] != int64(clients) || st.Violations != 0 {
 		t.Errorf("closed %v, ends %v, told %v, violations %d", st.Closed, st.Ends, st.Marked, st.Violations)
 	}
-	first, last := swarm.Closes()[0].ClosedAt, time.Time{}
+	var closes []time.Time
 	for _, c := range swarm.Closes() {
-		if c.ClosedAt.Before(first) {
-			first = c.ClosedAt
-		}
-		if c.ClosedAt.After(last) {
-			last = c.ClosedAt
-		}
+		closes = append(closes, c.ClosedAt)
 	}
+	slices.SortFunc(closes, time.Time.Compare)
 	// The first wave leaves a tick after the window begins, the last by its end; a busy machine only adds.
-	if spread := last.Sub(first); spread < window*7/10 {
+	spread := closes[clients-1].Sub(closes[0])
+	if spread < window*7/10 {
 		t.Errorf("all clients were sent away within %v, the window is %v", spread, window)
+	}
+	uneven := 0.0 // Kolmogorov and Smirnov's distance from an even distribution
+	for i, at := range closes {
+		uneven = max(uneven, math.Abs(float64(at.Sub(closes[0]))/float64(spread)-float64(i)/float64(clients)))
+	}
+	t.Logf("%d clients were sent away within %v, %.3f from evenly", clients, spread, uneven)
+	if uneven > 0.15 {
+		t.Errorf("closes are %.3f from even, want less than 0.15", uneven)
 	}
 }
 
