@@ -135,6 +135,8 @@ func (c *Conn) answerClose(l *Loop, code ws.StatusCode) {
 
 // retire takes c out of everything that speaks to open connections and counts its reason.
 func (c *Conn) retire(l *Loop, reason CloseReason) {
+	l.stir()
+	l.opened--
 	c.reason = reason
 	l.leaveAll(c)
 	l.count.closes[reason]++

@@ -34,6 +34,7 @@ const (
 	flagExpiring                     // the client was told that its token is about to end
 	flagDirty                        // on the loop's list of connections with something to write
 	flagWatched                      // on the loop's list of slow clients
+	flagPinged                       // a ping was sent and nothing has come since
 )
 
 // Conn is one connection. Everything in it is touched on its loop's goroutine only; it lives by value in a slab

@@ -100,6 +100,7 @@ func (d *delivery) release() {
 
 // deliver gathers a publication for the members on this loop, whichever dialect they speak.
 func (l *Loop) deliver(d *delivery) {
+	l.stir()
 	for i := range l.rooms {
 		r := l.rooms[i][d.room]
 		if r == nil {

@@ -42,6 +42,9 @@ func (s *Server) Drain(hurry <-chan struct{}) {
 		return
 	}
 	defer close(s.drained)
+	for _, l := range s.loops {
+		s.tickAgain(l, 0)
+	}
 	s.log.Info("draining", "connections", s.Connections(), "grace", s.drain.Grace, "window", s.drain.Window)
 	s.waitEmpty(s.drain.Grace, hurry)
 	start := s.clock()

@@ -22,17 +22,40 @@ const (
 func (l *Loop) advance(posted int64) {
 	l.tickSent.Store(0)
 	l.server.metrics.loopLag.Update(float64(l.now-posted) / 1e9)
-	l.tick = l.server.tickAt(l.now)
 	l.readWall()
 	l.pingFrame = nil
 	l.wheel.Advance(l.tick, l.fireTimer)
 	l.pingFrame = nil // its memory is the turn's
 	l.watchSlow()
 	l.drainSome()
-	if l.tick%trimEvery == 0 {
+	if l.tick >= l.trimAt {
+		l.trimAt = l.tick + trimEvery
 		l.bufs.Trim()
 	}
 	l.tallied.store(l)
+	l.tickDue.Store(l.nextTick())
+}
+
+// nextTick is when this loop wants to hear of the time again: with the next one while anything is going on that
+// has a deadline of its own, and otherwise with the next burst of heartbeats. Each wake-up of an idle process
+// costs more than what there is to do in it.
+func (l *Loop) nextTick() uint32 {
+	calm := !l.stirred && l.conns.open == l.opened && len(l.slow) == 0 &&
+		l.assemblers.lent <= 1 && l.server.state.Load() == stateServing
+	l.stirred = false
+	if !calm {
+		return l.tick + 1
+	}
+	return l.beatAt(l.tick + 1)
+}
+
+// stir notes that there is something for the next tick to look at, and has it come with the next tenth of a second
+// if the loop had meant to sleep longer.
+func (l *Loop) stir() {
+	l.stirred = true
+	if l.tickDue.Load() > l.tick+1 {
+		l.server.tickAgain(l, l.tick+1)
+	}
 }
 
 // readWall looks at the wall clock, which may jump: only tokens and timestamps go by it.
@@ -47,7 +70,10 @@ const trimEvery = 600
 // arm sets c's one timer to its earliest deadline. Activity does not move it: it only notes a time, and the
 // deadline is looked at again when it comes.
 func (c *Conn) arm(l *Loop) {
-	due := min(c.nextPing, c.lastSeen+l.server.idleTicks)
+	due := c.nextPing
+	if c.flags&flagPinged != 0 {
+		due = min(due, c.lastSeen+l.server.idleTicks)
+	}
 	if c.act != nil && c.act.in != nil {
 		due = min(due, c.act.inSince+ticks(l.limits.MessageTimeout))
 	}
@@ -97,8 +123,8 @@ func (c *Conn) beat(l *Loop) {
 	case c.expires != 0 && l.unix >= int64(c.expires):
 		c.close(l, CloseTokenExpired)
 		return
-	case l.tick-c.lastSeen >= l.server.idleTicks:
-		l.endSilent(c)
+	case c.flags&flagPinged != 0 && l.tick-c.lastSeen >= l.server.idleTicks:
+		l.endSilent(c) // who was not asked because this loop came late is not silent
 		return
 	case c.act != nil && c.act.in != nil && l.tick-c.act.inSince >= ticks(l.limits.MessageTimeout):
 		c.close(l, CloseSlowMessage)
@@ -111,6 +137,7 @@ func (c *Conn) beat(l *Loop) {
 	if l.tick >= c.nextPing {
 		c.nextPing = l.beatAt(l.tick + ticks(l.server.heartbeat))
 		c.control(l, l.ping())
+		c.flags |= flagPinged
 		l.count.pings++
 	}
 	c.rest(l)
@@ -125,7 +152,7 @@ const burst = 256
 // a second instead of for each connection alone, which costs more than the ping.
 func (l *Loop) beatAt(due uint32) uint32 {
 	interval := ticks(l.server.heartbeat)
-	perTick := uint32(l.conns.open)/max(interval, 1) + 1
+	perTick := uint32(l.opened)/max(interval, 1) + 1
 	group := min(max(burst/perTick, 1), ticksPerSecond, max(interval/8, 1))
 	return (due + group - 1) / group * group
 }

@@ -83,10 +83,13 @@ type Loop struct {
 	turned    []*Room
 	slice     int // members that a slice serves
 	stepAsked bool
+	trimAt    uint32 // tick
 	slow      []handle
 	held      int64 // bytes that slow clients of this loop let wait
 	heldMost  int64
 	drain     drainCursor
+	opened    int  // connections in their open phase
+	stirred   bool // something happened since the last tick that the next one has to look at soon
 	count     counters
 
 	stepTask, wakeTask gnet.Runnable
@@ -95,12 +98,14 @@ type Loop struct {
 
 	// Any goroutine.
 	stopped    atomic.Bool
-	population atomic.Int64 // connections, enrolments under way included
-	tickSent   atomic.Int64 // monotonic nanoseconds of the tick that is under way, 0 = none
+	population atomic.Int64  // connections, enrolments under way included
+	tickDue    atomic.Uint32 // the tick that this loop wants next
+	tickSent   atomic.Int64  // monotonic nanoseconds of the tick that is under way, 0 = none
 	tallied    tallied
 }
 
-// tickEvery is the wheel's grain. Deadlines fire up to this much late, never early.
+// tickEvery is the wheel's grain. Deadlines fire up to this much late, never early; on a loop where nothing happens
+// but heartbeats, those of open connections up to a second.
 const tickEvery = 100 * time.Millisecond
 
 // ticks turns a duration into ticks, rounding up.
@@ -121,6 +126,7 @@ func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 		return nil, gnet.Close
 	}
 	l.begin()
+	l.stir()
 	c := l.conns.take()
 	if c == nil {
 		l.finish(nil)
@@ -167,6 +173,7 @@ func (l *Loop) OnClose(gc gnet.Conn, _ error) gnet.Action {
 func (l *Loop) begin() {
 	l.mailbox.enter()
 	l.now = l.server.clock()
+	l.tick = l.server.tickAt(l.now)
 }
 
 // finish ends a turn that gnet began with one connection's event, which may be nil. Rooms with few members are

@@ -85,6 +85,7 @@ func (c *Conn) event(l *Loop, ev *frame.Event) {
 	}
 	switch ev.Kind {
 	case frame.Message:
+		l.stir()
 		l.count.received++
 		c.message(l, ev.Op == ws.OpBinary, ev.Payload)
 	case frame.Ping:

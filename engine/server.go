@@ -100,6 +100,7 @@ type Server struct {
 	backendPublications atomic.Uint64
 	failed              chan error
 	quit                chan struct{}
+	stirred             chan struct{} // wakes beatLoops; holds one
 	background          sync.WaitGroup
 }
 
@@ -123,7 +124,7 @@ func New(o Options) (*Server, error) {
 		queryToken: o.QueryToken, origins: o.Origins, broker: o.Broker, log: o.Log, wall: o.Wall,
 		heartbeat: o.Heartbeat, drain: o.Drain, rules: o.Rooms, defaultRule: RoomRule{SlowConsumer: o.SlowConsumer},
 		anonymous: auth.Identity{User: anonymousUser, Rights: auth.All}, epoch: time.Now(),
-		drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}),
+		drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}), stirred: make(chan struct{}, 1),
 	}
 	if s.loopCount <= 0 {
 		s.loopCount = runtime.GOMAXPROCS(0)
@@ -209,29 +210,51 @@ func (s *Server) Start() error {
 // waits, so this is a dead loop and not a busy one.
 const stallLimit = 30 * time.Second
 
-// beatLoops posts a tick to each loop that is done with the last one, and notices a loop that never is.
+// beatLoops posts to each loop the ticks that it wants, if it is done with the last one, and notices a loop that
+// never is. While no loop wants any it sleeps longer.
 func (s *Server) beatLoops() {
-	beat := time.NewTicker(tickEvery)
-	defer beat.Stop()
+	next := time.NewTimer(tickEvery)
+	defer next.Stop()
 	for {
 		select {
 		case <-s.quit:
 			return
-		case <-beat.C:
+		case <-next.C:
+		case <-s.stirred:
 		}
 		now := s.clock()
+		tick, wanted := s.tickAt(now), s.tickAt(now)+ticksPerSecond
 		for _, l := range s.loops {
-			switch sent := l.tickSent.Load(); {
-			case sent == 0:
-				l.tickSent.Store(now)
-				l.mailbox.post(letter{kind: letterTick, posted: now})
-			case now-sent > int64(stallLimit):
-				select {
-				case s.failed <- fmt.Errorf("event loop %d has not answered for %v", l.index, stallLimit):
-				default:
-				}
-			}
+			wanted = min(wanted, max(s.beat(l, now, tick), tick+1))
 		}
+		next.Reset(time.Duration(int64(wanted-1)*int64(tickEvery) - now))
+	}
+}
+
+// beat posts a tick to one loop if it is due, and returns the tick at which to look again.
+func (s *Server) beat(l *Loop, now int64, tick uint32) uint32 {
+	switch sent := l.tickSent.Load(); {
+	case sent == 0 && tick >= l.tickDue.Load():
+		l.tickSent.Store(now)
+		l.mailbox.post(letter{kind: letterTick, posted: now})
+		return tick + 1
+	case sent == 0:
+		return l.tickDue.Load()
+	case now-sent > int64(stallLimit):
+		select {
+		case s.failed <- fmt.Errorf("event loop %d has not answered for %v", l.index, stallLimit):
+		default:
+		}
+	}
+	return tick + 1
+}
+
+// tickAgain lets a loop have a tick sooner than it wanted. Any goroutine; never blocks.
+func (s *Server) tickAgain(l *Loop, due uint32) {
+	l.tickDue.Store(due)
+	select {
+	case s.stirred <- struct{}{}:
+	default:
 	}
 }
 

@@ -42,6 +42,7 @@ func (c *Conn) waiting() int {
 
 // backlogged notes that gnet now holds n bytes more for c.
 func (c *Conn) backlogged(l *Loop, n int) {
+	l.stir()
 	a := c.busy(l)
 	if a.slow == nil {
 		a.slow = &slowState{progress: l.tick}

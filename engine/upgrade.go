@@ -30,6 +30,7 @@ func (c *Conn) open(l *Loop, gc gnet.Conn) {
 // onTraffic is the one way in: what bytes mean depends on the phase.
 func (c *Conn) onTraffic(l *Loop, p []byte) {
 	c.lastSeen = l.tick
+	c.flags &^= flagPinged
 	l.count.receivedBytes += uint64(len(p))
 	switch c.phase {
 	case phaseHandshake:
@@ -212,6 +213,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	c.user, c.rights = who.User, who.Rights
 	c.expires = l.server.deadlineOf(who.Expires)
 	c.phase = phaseOpen
+	l.opened++
 	if t == targetRaw {
 		c.dialect = dialectRaw
 	}
