@@ -12,15 +12,15 @@ type handle uint64
 // A handle has 8 bits for the loop, 24 for the slot (16 million connections a loop) and 32 for the generation.
 const (
 	handleSlotBits = 24
-	handleLoopBits = 8
+	handleLoopFrom = 32 + handleSlotBits
 	maxSlot        = 1<<handleSlotBits - 1
 )
 
 func makeHandle(loop int, slot, gen uint32) handle {
-	return handle(loop)<<56 | handle(slot)<<32 | handle(gen)
+	return handle(loop)<<handleLoopFrom | handle(slot)<<32 | handle(gen)
 }
 
-func (h handle) loop() int    { return int(h >> 56) }
+func (h handle) loop() int    { return int(h >> handleLoopFrom) }
 func (h handle) slot() uint32 { return uint32(h>>32) & maxSlot }
 func (h handle) gen() uint32  { return uint32(h) }
 

@@ -62,7 +62,6 @@ type Loop struct {
 	publication fanout.Publication
 	arena       arena
 	joinBuf     []byte
-	nameBuf     []byte
 	roomNames   []string
 	idBuf       []byte
 	answer      protocol.Reply

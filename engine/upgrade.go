@@ -260,7 +260,7 @@ func (l *Loop) checkRooms(r *handshake.Request, t target, rights *auth.Rights) h
 		return handshake.Accepted
 	}
 	n := 0
-	for room := range r.Rooms(l.nameBuf) {
+	for room := range r.Rooms(nil) {
 		n++
 		switch {
 		case n > l.limits.RoomsPerConnection, !protocol.CheckRoom(room, l.limits.RoomBytes):
@@ -275,7 +275,7 @@ func (l *Loop) checkRooms(r *handshake.Request, t target, rights *auth.Rights) h
 // welcome joins the rooms of the request and greets.
 func (l *Loop) welcome(c *Conn, r *handshake.Request) {
 	rooms := l.roomNames[:0]
-	for name := range r.Rooms(l.nameBuf) {
+	for name := range r.Rooms(nil) {
 		if room := l.joinAtOpen(c, name); room != nil && room.ready {
 			rooms = append(rooms, room.name)
 		}

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/roost-ws/roost/engine/enginetest"
 )
 
 // This file runs the real binary as a node and waits for what it says; serve_test.go says what it must do.
@@ -33,7 +35,7 @@ type process struct {
 	// clients and admin are the addresses it announced.
 	clients, admin string
 
-	stdout lockedBuffer
+	stdout enginetest.Log
 
 	mu    sync.Mutex
 	said  chan struct{} // closed and replaced at each new line
@@ -46,23 +48,6 @@ type logLine struct {
 	Listen     []string
 	Admin      string
 	text       string
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // launch starts roost serve and returns at once. The process is killed when the test ends.

@@ -3,7 +3,6 @@ package admin
 // A node with an operator's port, and a client for it.
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -18,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/roost-ws/roost/engine"
+	"github.com/roost-ws/roost/engine/enginetest"
 	"github.com/roost-ws/roost/engine/ratelimit"
 	"github.com/roost-ws/roost/fanout"
 )
@@ -29,7 +29,7 @@ type port struct {
 	node   *engine.Server
 	client string // the client port's address
 	drains *atomic.Int64
-	log    *lockedBuffer
+	log    *enginetest.Log
 	broker *oddBroker
 }
 
@@ -47,7 +47,7 @@ func open(t testing.TB, s setup) *port {
 	limits := engine.DefaultLimits()
 	limits.Messages = ratelimit.Rate{}
 	limits.Connections = 1000
-	p := &port{t: t, drains: new(atomic.Int64), log: new(lockedBuffer), broker: &oddBroker{Memory: fanout.NewMemory()}}
+	p := &port{t: t, drains: new(atomic.Int64), log: new(enginetest.Log), broker: &oddBroker{Memory: fanout.NewMemory()}}
 	options := engine.Options{Listen: []string{"127.0.0.1:0"}, Loops: 2, Node: "test", Broker: p.broker, Limits: limits,
 		Log: slog.New(slog.DiscardHandler)}
 	if s.node != nil {
@@ -214,22 +214,4 @@ func (b *oddBroker) Publish(p *fanout.Publication, done fanout.Completion) {
 	default:
 		b.Memory.Publish(p, done)
 	}
-}
-
-// lockedBuffer is a log that goroutines share.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

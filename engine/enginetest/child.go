@@ -3,7 +3,6 @@
 package enginetest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,7 +35,7 @@ const commandTimeout = 5 * time.Second
 type Child struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
-	log   *lockedBuffer
+	log   *Log
 	gone  chan struct{} // closed when it has ended
 
 	sending sync.Mutex // guards writes to stdin; apart from mu, since a full pipe blocks them
@@ -57,7 +56,7 @@ func StartChild(tb testing.TB, binary string, spec Spec) *Child {
 			tb.Fatalf("start a swarm process: %v", err)
 		}
 	}
-	c := &Child{cmd: exec.Command(binary), log: new(lockedBuffer), gone: make(chan struct{}), waiting: map[int]chan *event{}}
+	c := &Child{cmd: exec.Command(binary), log: new(Log), gone: make(chan struct{}), waiting: map[int]chan *event{}}
 	c.cmd.Env = append(os.Environ(), childEnv+"=1")
 	c.cmd.Stderr = c.log
 	stdin, errIn := c.cmd.StdinPipe()
@@ -246,22 +245,4 @@ func (c *Child) Stop() {
 	timer := time.AfterFunc(commandTimeout, c.Kill)
 	defer timer.Stop()
 	<-c.gone
-}
-
-// lockedBuffer collects what the process says on standard error.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,7 +17,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +25,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/roost-ws/roost/engine/auth"
+	"github.com/roost-ws/roost/engine/enginetest"
 )
 
 // TestHAProxy runs the README's HAProxy configuration before two nodes: wss with a token, a room, a log without the
@@ -68,7 +67,7 @@ func TestHAProxy(t *testing.T) {
 	if again := proxy.dial(t, token); again.node == first.node {
 		t.Errorf("reconnected to %s, which is draining", again.node)
 	}
-	if said := proxy.said(); strings.Contains(said, token) || !strings.Contains(said, "nodes/node") {
+	if said := proxy.log.String(); strings.Contains(said, token) || !strings.Contains(said, "nodes/node") {
 		t.Errorf("the log has the token, or no lines at all:\n%s", said)
 	}
 }
@@ -76,21 +75,7 @@ func TestHAProxy(t *testing.T) {
 // haproxy is a balancer that runs the README's configuration.
 type haproxy struct {
 	address string
-	mu      sync.Mutex
-	log     bytes.Buffer
-}
-
-// Write collects what HAProxy logs.
-func (h *haproxy) Write(b []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.log.Write(b)
-}
-
-func (h *haproxy) said() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.log.String()
+	log     enginetest.Log
 }
 
 // readmeHAProxy is the README's example with this test's addresses in place of the example's.
@@ -133,7 +118,7 @@ func startHAProxy(t *testing.T, nodes ...string) *haproxy {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	process := exec.CommandContext(ctx, "haproxy", "-db", "-f", file)
-	process.Stdout, process.Stderr = h, h
+	process.Stdout, process.Stderr = &h.log, &h.log
 	if err := process.Start(); err != nil {
 		cancel()
 		t.Fatal(err)
@@ -142,7 +127,7 @@ func startHAProxy(t *testing.T, nodes ...string) *haproxy {
 		cancel()
 		_ = process.Wait()
 		if t.Failed() {
-			t.Logf("haproxy said:\n%s", h.said())
+			t.Logf("haproxy said:\n%s", h.log.String())
 		}
 	})
 	return h
