@@ -36,6 +36,12 @@ var deliveries = sync.Pool{New: func() any { return new(delivery) }}
 // Deliver hands a publication to the loops in the set; it is part of fanout.Local. Any goroutine; never blocks,
 // and keeps nothing of p.
 func (s *Server) Deliver(loops fanout.LoopSet, p *fanout.Publication) {
+	if l := s.publishing(p); l != nil && loops.Has(l.index) {
+		l.deliverHere(p)
+		if loops.Remove(l.index); loops.Len() == 0 {
+			return
+		}
+	}
 	d := deliveries.Get().(*delivery)
 	d.room = p.Room
 	d.data = append(d.data[:0], p.Data...)
@@ -56,6 +62,35 @@ func (s *Server) Deliver(loops fanout.LoopSet, p *fanout.Publication) {
 	d.refs.Store(int32(loops.Len()))
 	for i := loops.Next(-1); i >= 0; i = loops.Next(i) {
 		s.loops[i].mailbox.deliver(d)
+	}
+}
+
+// publishing is the loop that is publishing p at this moment, and on whose goroutine this is therefore: a broker that
+// delivers within Publish hands on the very publication it was given. Nil if p came from anywhere else.
+func (s *Server) publishing(p *fanout.Publication) *Loop {
+	for _, l := range s.loops {
+		if p == &l.publication {
+			return l
+		}
+	}
+	return nil
+}
+
+// deliverHere is deliver for a publication of this very turn. It needs no mailbox, no copy of the payload and no
+// second look at the clock, which are most of what a message costs besides its system calls.
+func (l *Loop) deliverHere(p *fanout.Publication) {
+	l.push = protocol.Push{Type: protocol.Message, Room: p.Room, Data: p.Data, Kind: protocol.Kind(p.Kind), From: p.From,
+		Position: protocol.Position(p.Position), Time: p.Time}
+	for i := range l.rooms {
+		r := l.rooms[i][p.Room]
+		if r == nil {
+			continue
+		}
+		b, form := l.codecs[i].AppendPush(l.headroom(), &l.push)
+		if form == protocol.NoMessage {
+			continue
+		}
+		l.gather(r, seal(b, form), handle(p.Sender).slot(), l.now)
 	}
 }
 

@@ -66,6 +66,7 @@ type Loop struct {
 	idBuf       []byte
 	answer      protocol.Reply
 	notice      protocol.Push
+	push        protocol.Push
 	localAddr   *net.TCPAddr
 	slimmer     slimmer
 	pingFrame   []byte
