@@ -82,15 +82,19 @@ func (l *Loop) deliverHere(p *fanout.Publication) {
 	l.push = protocol.Push{Type: protocol.Message, Room: p.Room, Data: p.Data, Kind: protocol.Kind(p.Kind), From: p.From,
 		Position: protocol.Position(p.Position), Time: p.Time}
 	for i := range l.rooms {
-		r := l.rooms[i][p.Room]
+		r := l.speaking
+		if r == nil || r.dialect != dialect(i) {
+			if len(l.rooms[i]) == 0 {
+				continue
+			}
+			r = l.rooms[i][p.Room]
+		}
 		if r == nil {
 			continue
 		}
-		b, form := l.codecs[i].AppendPush(l.headroom(), &l.push)
-		if form == protocol.NoMessage {
-			continue
+		if b, form := l.codecs[i].AppendPush(l.headroom(), &l.push); form != protocol.NoMessage {
+			l.gather(r, seal(b, form), handle(p.Sender).slot(), l.now)
 		}
-		l.gather(r, seal(b, form), handle(p.Sender).slot(), l.now)
 	}
 }
 

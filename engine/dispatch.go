@@ -117,7 +117,7 @@ func (l *Loop) publish(c *Conn, cmd *protocol.Command) {
 		l.limited(c, cmd.ID, limitedMessages, wait)
 		return
 	}
-	name, code, detail := l.mayPublish(c, cmd)
+	r, name, code, detail := l.mayPublish(c, cmd)
 	if code != protocol.NoError {
 		reason := CloseTooManyErrors
 		if code == protocol.Forbidden {
@@ -127,6 +127,7 @@ func (l *Loop) publish(c *Conn, cmd *protocol.Command) {
 		return
 	}
 	p := &l.publication
+	l.speaking = r
 	*p = fanout.Publication{Room: name, Data: cmd.Data, Kind: fanout.Kind(cmd.Kind), From: c.user,
 		Time: (l.now + l.wallAhead) / int64(time.Millisecond), Node: l.server.node}
 	if cmd.NoEcho {
@@ -151,9 +152,8 @@ func (c *Conn) takePublish(l *Loop) (bool, time.Duration) {
 	return c.busy(l).messages.Take(l.limits.Messages, l.now)
 }
 
-// mayPublish finds the room's name and checks membership and rights.
-func (l *Loop) mayPublish(c *Conn, cmd *protocol.Command) (name string, code protocol.ErrorCode, detail string) {
-	var r *Room
+// mayPublish finds the room, nil if it has no members here, and its name, and checks membership and rights.
+func (l *Loop) mayPublish(c *Conn, cmd *protocol.Command) (r *Room, name string, code protocol.ErrorCode, detail string) {
 	if c.dialect == dialectRaw {
 		r = l.roomTable[c.first.room]
 	} else {
@@ -165,18 +165,18 @@ func (l *Loop) mayPublish(c *Conn, cmd *protocol.Command) (name string, code pro
 	case r != nil:
 		name, rule, member = r.name, r.rule, c.memberOf(r) != nil
 	case !protocol.CheckRoom(cmd.Room, l.limits.RoomBytes):
-		return "", protocol.BadRoom, "a room's name is letters, digits and . _ ~ : -"
+		return nil, "", protocol.BadRoom, "a room's name is letters, digits and . _ ~ : -"
 	default:
 		name = string(cmd.Room)
 		rule = l.server.rule(name)
 	}
 	switch {
 	case rule.Publish == PublishBackend, !c.rights.CanPublishString(name):
-		return "", protocol.Forbidden, "the token does not allow publishing here"
+		return nil, "", protocol.Forbidden, "the token does not allow publishing here"
 	case rule.Publish == PublishMembers && !member:
-		return "", protocol.NotJoined, "join the room first"
+		return nil, "", protocol.NotJoined, "join the room first"
 	}
-	return name, protocol.NoError, ""
+	return r, name, protocol.NoError, ""
 }
 
 // acknowledgement carries the broker's answer to one publish back to its connection's loop.

@@ -24,7 +24,7 @@ import (
 //
 // A loop works in turns: gnet calls with one connection's bytes or with a task, the turn does what that asks
 // for, and ends by emptying the mailbox, walking rooms, writing what came together for each connection, and
-// closing what has to be closed. So nothing is written, closed or freed in the middle of a walk over it.
+// closing what has to be closed. So nothing is closed or freed in the middle of a walk over it.
 type Loop struct {
 	gnet.BuiltinEventEngine
 
@@ -67,6 +67,7 @@ type Loop struct {
 	answer      protocol.Reply
 	notice      protocol.Push
 	push        protocol.Push
+	speaking    *Room // the one that publication is for, if the publisher is a member
 	localAddr   *net.TCPAddr
 	slimmer     slimmer
 	pingFrame   []byte

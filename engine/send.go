@@ -113,7 +113,23 @@ func (c *Conn) deliverTo(l *Loop, r *Room, b []byte, ends []uint32, base int) {
 		return
 	}
 	l.count.deliveries += uint64(len(ends))
+	if c.flags&flagDirty == 0 && c.flags&flagBacklogged == 0 {
+		b = c.writeAhead(l, b)
+	}
 	c.queue(l, b)
+}
+
+// writeAhead tries to send b at once, for a member that is sent nothing else in this turn, and returns what is left:
+// a large room's members would else each be looked up twice. Whatever goes wrong is left to the flush, which meets it
+// again: a walk is no place to close a connection in.
+func (c *Conn) writeAhead(l *Loop, b []byte) []byte {
+	n, errno := rawWrite(c.gc.Fd(), b)
+	if errno != 0 {
+		return b
+	}
+	l.count.writes++
+	l.count.sentBytes += uint64(n)
+	return b[n:]
 }
 
 // queue adds b to what c is sent at the end of this turn. Neighbours in memory become one piece.
@@ -257,10 +273,12 @@ func (c *Conn) broken(l *Loop, reason CloseReason) {
 	c.hangUp(l, true)
 }
 
-// rawWrite is write(2) on a non-blocking descriptor, without the scheduler.
+// rawWrite is send(2) on a non-blocking socket, without the scheduler: write(2) would come to the same by way of the
+// file layer, which costs some percent more.
 func rawWrite(fd int, b []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}
