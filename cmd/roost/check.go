@@ -27,7 +27,7 @@ func newCheck() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		parts, err := build(loaded, quiet)
+		parts, err := build(loaded, quiet, nil)
 		if err != nil {
 			return err
 		}

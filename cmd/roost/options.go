@@ -15,9 +15,18 @@ import (
 	"github.com/roost-ws/roost/protocol/handshake"
 )
 
-// tokenCacheEntries is how many verified tokens are remembered, for 3 MB: a storm of reconnects brings back the
-// tokens of the last minutes, not those of all users.
+// tokenCacheEntries is how many verified tokens are remembered where checking one takes a public key, for 3 MB: a
+// storm of reconnects brings back the tokens of the last minutes, not those of all users. A shared secret checks a
+// token in the time that a few of its system calls take, and remembering it would be a tenth more memory for each
+// connection.
 const tokenCacheEntries = 64 << 10
+
+func cacheEntries(a *config.Auth) int {
+	if len(a.PublicKeyPEM) == 0 {
+		return 0
+	}
+	return tokenCacheEntries
+}
 
 // parts is a node that has been built and not started.
 type parts struct {
@@ -26,8 +35,9 @@ type parts struct {
 }
 
 // build makes the parts of a node: verifier, broker, engine. Its errors are mistakes in the configuration, or
-// demands this machine cannot meet.
-func build(l *config.Loaded, log *slog.Logger) (*parts, error) {
+// demands this machine cannot meet. edit changes the engine's options beyond what the configuration can say; it may
+// be nil.
+func build(l *config.Loaded, log *slog.Logger, edit func(*engine.Options)) (*parts, error) {
 	p := &parts{}
 	if l.Config.Auth.Mode == config.AuthJWT {
 		v, err := newVerifier(&l.Config.Auth)
@@ -41,6 +51,9 @@ func build(l *config.Loaded, log *slog.Logger) (*parts, error) {
 		return nil, err
 	}
 	o.Verifier, o.Broker, o.Log = p.verifier, fanout.NewMemory(), log
+	if edit != nil {
+		edit(&o)
+	}
 	p.server, err = engine.New(o)
 	return p, err
 }
@@ -69,7 +82,7 @@ func newVerifier(a *config.Auth) (*auth.Verifier, error) {
 		Issuer:       a.Issuer,
 		Audience:     a.Audience,
 		Leeway:       a.Leeway,
-		CacheEntries: tokenCacheEntries,
+		CacheEntries: cacheEntries(a),
 	})
 }
 

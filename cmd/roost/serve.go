@@ -85,7 +85,7 @@ type node struct {
 // start builds a node and starts it: first the clients' side, then the operator's port, which shows it. On an
 // error nothing is left running.
 func start(l *config.Loaded, log *slog.Logger, end *ending) (*node, error) {
-	p, err := build(l, log)
+	p, err := build(l, log, nil)
 	if err != nil {
 		return nil, err
 	}
