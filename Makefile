@@ -29,8 +29,7 @@ fuzz:
 lint:
 	.ci/lint
 
-bench: ## ratios against bare loops, then benchmarks; wants a quiet machine
-	ROOST_PERF=1 go test -count 1 -v -run 'Cost|Beside|Coalesces|Memory' ./engine
-	go test -run '^$$' -bench . -benchmem ./protocol/... ./fanout/... ./engine/...
+bench: ## what a change costs on this machine, against what was recorded before; wants a quiet one
+	.ci/bench
 
 check: test ## lint and all tests

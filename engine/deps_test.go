@@ -34,6 +34,15 @@ var mayImport = map[string][]string{
 		"github.com/panjf2000/gnet", "github.com/gobwas/ws", "github.com/VictoriaMetrics/metrics", "golang.org/x/sys"},
 	"engine/admin": {"engine", "fanout", "protocol", "github.com/VictoriaMetrics/metrics", "github.com/go-json-experiment/json"},
 
+	// What judges the engine must not know it.
+	"bench":              {},
+	"bench/probe":        {"bench", "golang.org/x/sys"},
+	"bench/load":         {"bench", "bench/load/reactor", "bench/probe", "golang.org/x/sys"},
+	"bench/load/reactor": {"bench", "protocol/frame", "github.com/gobwas/ws", "golang.org/x/sys", "github.com/HdrHistogram/hdrhistogram-go"},
+	"bench/baseline":     {"github.com/gobwas/ws"},
+	"bench/report":       {"bench"},
+	"bench/compare":      {"bench", "bench/load", "bench/probe", "golang.org/x/sys"},
+
 	"cmd/internal/config": {"go.yaml.in/yaml", "github.com/spf13/pflag"},
 	"cmd/roost":           {"*"},
 	"cmd/roost/e2e":       {"*"},

@@ -86,7 +86,7 @@ func newRoot() *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newServe(), newCheck(), newGen(), newToken(),
 		unavailable("tune", "Tunes the machine for a number of connections"),
-		unavailable("bench", "Loads a server and compares engines"),
+		newBench(),
 		newVersion())
 	return root
 }
