@@ -127,7 +127,7 @@ func New(o Options) (*Server, error) {
 		drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}), stirred: make(chan struct{}, 1),
 	}
 	if s.loopCount <= 0 {
-		s.loopCount = runtime.GOMAXPROCS(0)
+		s.loopCount = min(runtime.GOMAXPROCS(0), runtime.NumCPU()) // two loops on one processor cost a third
 	}
 	s.loopCount = min(s.loopCount, fanout.MaxLoops)
 	if s.node == "" {

@@ -44,7 +44,7 @@ func newBenchCompare() *cobra.Command {
 		Use:   "compare",
 		Short: "Runs servers under the same work and writes a report",
 		Long: "Runs each server in turn, several rounds, each server on one processor and the load generator on another,\n" +
-			"and writes report.html, report.md and report.json. Takes about a quarter of an hour; --short some minutes.\n" +
+			"and writes report.html, report.md and report.json. Takes about ten minutes; --short less.\n" +
 			"Run it on a quiet machine.\n\n" +
 			"Servers: roost and goroutine are in this program. gorilla, coder, gws and nbio are built with Go from\n" +
 			othersDir + " when the command runs in the root of the repository. A --server-file adds others.\n\n" +

@@ -146,3 +146,16 @@ func TestBenchCompare(t *testing.T) {
 		t.Errorf("against itself: %v: %s", err, out)
 	}
 }
+
+// TestStormUnderRateLimit: clients that are refused because too many come in one second come back when Retry-After says,
+// and nobody is lost.
+func TestStormUnderRateLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a Retry-After of some seconds")
+	}
+	address := benchServer(t, "--engine", "roost", "--limits.handshakes_per_second", "40")
+	r := benchLoad(t, "--scenario", "storm", "--url", "ws://"+address+"/raw/all", "--connections", "60", "--open-rate", "30", "--duration", "60s")
+	if r.Storm.Cut != 60 || r.Storm.Back != 60 || r.Storm.Refusals["status 503"] == 0 {
+		t.Errorf("%+v", r.Storm)
+	}
+}
