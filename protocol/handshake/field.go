@@ -23,6 +23,7 @@ const (
 	fieldProtocol
 	fieldExtensions
 	fieldForwardedFor
+	fieldForwarded
 
 	// These announce a body.
 	fieldContentLength
@@ -42,6 +43,8 @@ func fieldOf(name []byte) field {
 		word, f = "origin", fieldOrigin
 	case 7:
 		word, f = "upgrade", fieldUpgrade
+	case 9:
+		word, f = "forwarded", fieldForwarded
 	case 10:
 		if lower(name[0]) == 'c' {
 			word, f = "connection", fieldConnection

@@ -24,7 +24,7 @@ const (
 	// maxQueryParams is the most parameters a query may have, empty ones included.
 	maxQueryParams = 256
 	// maxRepeated is the most lines of the headers that may come several times (Connection,
-	// Sec-WebSocket-Protocol, Sec-WebSocket-Extensions, X-Forwarded-For), all of them together.
+	// Sec-WebSocket-Protocol, Sec-WebSocket-Extensions, X-Forwarded-For, Forwarded), all of them together.
 	maxRepeated = 24
 	// maxSubprotocols is the most subprotocols a client may offer.
 	maxSubprotocols = 16

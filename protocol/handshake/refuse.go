@@ -39,6 +39,8 @@ const (
 	// AddressLimit and UserLimit are more than one address or user may have.
 	AddressLimit
 	UserLimit
+	// AddressRate is more handshakes than one address may make in a second.
+	AddressRate
 	// Full is the cap of connections reached.
 	Full
 	// Draining is a node that is about to stop.
@@ -81,6 +83,7 @@ var refusals = [numRefusals]struct {
 	HTTPVersion:     {word: "http_version", status: 505, body: "Only HTTP/1.1 is spoken here."},
 	AddressLimit:    {word: "address_limit", status: 429, retry: true, body: "This address has too many connections."},
 	UserLimit:       {word: "user_limit", status: 429, retry: true, body: "This user has too many connections."},
+	AddressRate:     {word: "address_rate", status: 429, retry: true, body: "This address is opening connections too fast."},
 	Full:            {word: "full", status: 503, retry: true, body: "The server is full."},
 	Draining:        {word: "draining", status: 503, retry: true, body: "The server is about to stop."},
 	Rate:            {word: "rate", status: 503, retry: true, body: "The server is taking no more connections this second."},

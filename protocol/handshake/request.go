@@ -2,8 +2,6 @@
 
 package handshake
 
-import "bytes"
-
 // Request is one request head. The zero Request is ready for [Request.Parse]; [Request.Reset] makes it so again.
 //
 // The slices point into the bytes given to the Parse that completed the head, and are good only as long as those.
@@ -54,40 +52,6 @@ func (r *Request) Extensions(scratch []byte) []byte {
 			joined = append(joined, r.repeated(i)...)
 		}
 		return joined
-	}
-}
-
-// ForwardedFor walks X-Forwarded-For from its end, which the nearest proxy wrote, to its begin, which anybody may
-// have written: a caller goes on only while the address it has is a proxy's that it trusts.
-func (r *Request) ForwardedFor() ForwardedWalk {
-	return ForwardedWalk{request: r, line: r.progress.repeatCount}
-}
-
-// ForwardedWalk is a walk over X-Forwarded-For, last element first.
-type ForwardedWalk struct {
-	request *Request
-	line    int
-	rest    []byte
-}
-
-// Prev returns the element before, or nil at the begin. It may be any text without a comma; empty ones are left out.
-func (w *ForwardedWalk) Prev() []byte {
-	for {
-		for len(w.rest) > 0 {
-			comma := bytes.LastIndexByte(w.rest, ',')
-			element := trimSpace(w.rest[comma+1:])
-			w.rest = w.rest[:max(comma, 0)]
-			if len(element) > 0 {
-				return element
-			}
-		}
-		if w.line == 0 {
-			return nil
-		}
-		w.line--
-		if w.request.progress.repeat[w.line].field == fieldForwardedFor {
-			w.rest = w.request.repeated(w.line)
-		}
 	}
 }
 
