@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/roost-ws/roost/protocol/handshake"
+	"github.com/roost-ws/roost/protocol/proxyproto"
 )
 
 // acceptor takes connections from the node's listeners and enrols them into loops.
@@ -225,9 +226,21 @@ func (a *acceptor) answer(c io.Reader) []byte {
 	var r handshake.Request
 	var head []byte
 	buf := make([]byte, 2048)
+	proxied := a.server.proxyRequired
 	for {
 		n, err := c.Read(buf)
 		head = append(head, buf[:n]...)
+		if proxied {
+			_, n, fault := proxyproto.Parse(head, &a.server.proxyLimits)
+			if fault != nil || n == 0 && err != nil {
+				a.refusedFull.Add(1)
+				return nil
+			}
+			if n == 0 {
+				continue
+			}
+			head, proxied = head[n:], false
+		}
 		parsed, refusal := r.Parse(head, &a.server.headLimits)
 		t := targetOf(r.Path)
 		if refusal == handshake.HTTPVersion {

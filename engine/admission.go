@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/roost-ws/roost/engine/ratelimit"
+	"github.com/roost-ws/roost/protocol/clientaddr"
 	"github.com/roost-ws/roost/protocol/handshake"
 )
 
@@ -22,7 +23,10 @@ type admission struct {
 	rate   ratelimit.Bucket
 	perSec ratelimit.Rate
 
+	overMemory atomic.Bool // more than Limits.Memory is in use; see memory.go
+
 	addresses tally[netip.Addr]
+	budgets   budgets
 	users     tally[string]
 }
 
@@ -31,6 +35,7 @@ func newAdmission(l *Limits) *admission {
 	if l.HandshakesPerSecond > 0 {
 		a.perSec = ratelimit.NewRate(l.HandshakesPerSecond, max(1, int(l.HandshakesPerSecond)))
 	}
+	a.budgets.rate = ratelimit.NewRate(l.HandshakesPerIP, max(1, int(l.HandshakesPerIP)))
 	return a
 }
 
@@ -46,24 +51,32 @@ func (a *admission) reserve() bool {
 // giveBack returns the place of a connection that came to nothing. Any goroutine.
 func (a *admission) giveBack() { a.open.Add(-1) }
 
-// arrive counts an enrolled connection for its address.
-func (a *admission) arrive(c *Conn) {
+// arrive counts an enrolled connection for its address, once that is known for good. On c's loop l.
+func (a *admission) arrive(l *Loop, c *Conn) {
+	c.flags |= flagCounted
 	if a.limits.ConnectionsPerIP > 0 {
-		a.addresses.add(block(c.address()))
+		a.addresses.add(clientaddr.LimitKey(c.address(l)))
 	}
 }
 
 // depart is arrive undone, and the place given back.
-func (a *admission) depart(c *Conn) {
-	if a.limits.ConnectionsPerIP > 0 {
-		a.addresses.remove(block(c.address()))
+func (a *admission) depart(l *Loop, c *Conn) {
+	if a.limits.ConnectionsPerIP > 0 && c.flags&flagCounted != 0 {
+		a.addresses.remove(clientaddr.LimitKey(c.address(l)))
 	}
 	a.giveBack()
 }
 
 // handshake decides whether one more upgrade fits into this second and this address.
-func (a *admission) handshake(c *Conn, now int64) handshake.Refusal {
-	if a.limits.ConnectionsPerIP > 0 && a.addresses.count(block(c.address())) > a.limits.ConnectionsPerIP {
+func (a *admission) handshake(client netip.Addr, now int64) handshake.Refusal {
+	key := clientaddr.LimitKey(client)
+	if a.overMemory.Load() {
+		return handshake.Memory
+	}
+	if !a.budgets.take(key, now) {
+		return handshake.AddressRate
+	}
+	if a.limits.ConnectionsPerIP > 0 && a.addresses.count(key) > a.limits.ConnectionsPerIP {
 		return handshake.AddressLimit
 	}
 	if !a.perSec.Unlimited() {
@@ -103,15 +116,6 @@ func (a *admission) leave(c *Conn, l *Loop) {
 // takePublish takes from the bucket that all connections of a user share.
 func (a *admission) takePublish(user string, now int64) (bool, time.Duration) {
 	return a.users.take(user, a.limits.Messages, now)
-}
-
-// block is what counts as one address: an IPv4 address, or a /64 of IPv6, which one subscriber has whole.
-func block(a netip.Addr) netip.Addr {
-	if a.Is4() || !a.IsValid() {
-		return a
-	}
-	p, _ := a.Prefix(64)
-	return p.Addr()
 }
 
 // tally counts open connections by a key, in shards so that loops seldom meet. Keys without connections are

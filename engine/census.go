@@ -142,7 +142,7 @@ func (s *Server) User(ctx context.Context, user, after string, limit int) (list 
 }
 
 func (c *Conn) info(l *Loop) ConnectionInfo {
-	info := ConnectionInfo{ID: l.server.connectionID(c.handle(l)), Address: c.address().String(), Expires: c.tokenEnd(l)}
+	info := ConnectionInfo{ID: l.server.connectionID(c.handle(l)), Address: c.address(l).String(), Expires: c.tokenEnd(l)}
 	for m := range c.memberships() {
 		info.Rooms = append(info.Rooms, l.roomTable[m.room].name)
 	}

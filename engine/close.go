@@ -18,6 +18,7 @@ const (
 	closeNone CloseReason = iota
 	CloseNormal
 	CloseDraining
+	CloseMaxAge
 	CloseProtocol
 	CloseDataKind
 	CloseInvalidText
@@ -38,6 +39,9 @@ const (
 	CloseTooManyErrors
 
 	CloseRefused
+	CloseProxyUntrusted
+	CloseProxyHeader
+	CloseProxyTimeout
 	CloseHandshakeTimeout
 	CloseHandshakeGone
 	ClosePeerGone
@@ -53,6 +57,7 @@ var closeReasons = [numCloseReasons]struct {
 	closeNone:             {"none", 0, ""},
 	CloseNormal:           {"normal", ws.StatusNormalClosure, ""},
 	CloseDraining:         {"draining", ws.StatusGoingAway, "server is going away"},
+	CloseMaxAge:           {"max_age", ws.StatusGoingAway, "time to reconnect"},
 	CloseProtocol:         {"protocol", ws.StatusProtocolError, "protocol error"},
 	CloseDataKind:         {"data_kind", ws.StatusUnsupportedData, "text messages only"},
 	CloseInvalidText:      {"invalid_text", ws.StatusInvalidFramePayloadData, "text is not UTF-8"},
@@ -72,6 +77,9 @@ var closeReasons = [numCloseReasons]struct {
 	CloseRateLimited:      {"rate_limited", 4429, "kept exceeding a rate"},
 	CloseTooManyErrors:    {"too_many_errors", ws.StatusPolicyViolation, "too many errors"},
 	CloseRefused:          {"refused", 0, ""},
+	CloseProxyUntrusted:   {"proxy_untrusted", 0, ""},
+	CloseProxyHeader:      {"proxy_header", 0, ""},
+	CloseProxyTimeout:     {"proxy_timeout", 0, ""},
 	CloseHandshakeTimeout: {"handshake_timeout", 0, ""},
 	CloseHandshakeGone:    {"handshake_gone", 0, ""},
 	ClosePeerGone:         {"peer_gone", 0, ""},

@@ -1,9 +1,6 @@
 package engine
 
 import (
-	"net"
-	"net/netip"
-
 	"github.com/panjf2000/gnet/v2"
 
 	"github.com/roost-ws/roost/engine/auth"
@@ -18,6 +15,7 @@ type phase uint8
 
 const (
 	phaseFree        phase = iota // the slot holds no connection
+	phaseProxy                    // waiting for the whole PROXY header
 	phaseHandshake                // waiting for the whole request head
 	phaseAuthorizing              // head is here, its token is with the verifier pool
 	phaseOpen                     // 101 is sent
@@ -35,6 +33,7 @@ const (
 	flagDirty                        // on the loop's list of connections with something to write
 	flagWatched                      // on the loop's list of slow clients
 	flagPinged                       // a ping was sent and nothing has come since
+	flagCounted                      // counted for the client's address
 )
 
 // Conn is one connection. Everything in it is touched on its loop's goroutine only; it lives by value in a slab
@@ -58,7 +57,7 @@ type Conn struct {
 	timer    wheel.Entry
 	expires  uint32 // Unix seconds, 0 = never
 	lastSeen uint32 // tick of the last byte received
-	nextPing uint32 // tick
+	nextPing uint32 // tick; before the open phase, the end of the handshake
 
 	ip4     [4]byte // the client's address if it is IPv4; see slim.go
 	phase   phase
@@ -128,13 +127,4 @@ func (c *Conn) tokenEnd(l *Loop) int64 {
 		return 0
 	}
 	return int64(c.expires) - l.server.leeway
-}
-
-// address is the client's address, unmapped.
-func (c *Conn) address() netip.Addr {
-	if a, ok := c.gc.RemoteAddr().(*net.TCPAddr); ok {
-		addr, _ := netip.AddrFromSlice(a.IP)
-		return addr.Unmap()
-	}
-	return netip.AddrFrom4(c.ip4)
 }

@@ -15,11 +15,14 @@ const module = "github.com/roost-ws/roost/"
 // mayImport is the direction of imports: for each of our packages what it may import beside the standard library,
 // in our own names without the module, in others' by prefix. A package that is not listed may not exist.
 var mayImport = map[string][]string{
-	"protocol":           {},
-	"protocol/frame":     {"github.com/gobwas/ws"},
-	"protocol/handshake": {"github.com/gobwas/httphead"},
-	"protocol/raw":       {"protocol"},
-	"protocol/roostv1":   {"protocol", "github.com/go-json-experiment/json"},
+	"protocol":            {},
+	"protocol/frame":      {"github.com/gobwas/ws"},
+	"protocol/clientaddr": {},
+	"protocol/proxyproto": {},
+	"protocol/deflate":    {"github.com/gobwas/httphead", "github.com/klauspost/compress"},
+	"protocol/handshake":  {"protocol/clientaddr", "github.com/gobwas/httphead"},
+	"protocol/raw":        {"protocol"},
+	"protocol/roostv1":    {"protocol", "github.com/go-json-experiment/json"},
 
 	"fanout":            {},
 	"fanout/fanouttest": {"fanout", "go.uber.org/goleak"},
@@ -30,6 +33,7 @@ var mayImport = map[string][]string{
 	"engine/auth":       {"github.com/golang-jwt/jwt"},
 	"engine/enginetest": {"github.com/gobwas/ws", "github.com/golang-jwt/jwt", "golang.org/x/sys"},
 	"engine": {"protocol", "protocol/frame", "protocol/handshake", "protocol/raw", "protocol/roostv1", "fanout",
+		"protocol/clientaddr", "protocol/proxyproto", "protocol/deflate",
 		"engine/wheel", "engine/bufpool", "engine/ratelimit", "engine/auth",
 		"github.com/panjf2000/gnet", "github.com/gobwas/ws", "github.com/VictoriaMetrics/metrics", "golang.org/x/sys"},
 	"engine/admin": {"engine", "fanout", "protocol", "github.com/VictoriaMetrics/metrics", "github.com/go-json-experiment/json"},

@@ -91,7 +91,8 @@ func (l *Loop) drainSome() {
 		l.drain.slot++
 		if c.phase == phaseOpen {
 			l.drain.told++
-			l.sendAway(c)
+			base := max(int(l.server.drain.ReconnectIn.Seconds()), 1)
+			l.sendAway(c, base+rand.IntN(base/2+1), CloseDraining)
 		}
 	}
 	if l.drain.slot == l.conns.slots() && l.now >= until {
@@ -99,12 +100,11 @@ func (l *Loop) drainSome() {
 	}
 }
 
-// sendAway tells one client to reconnect elsewhere and closes it, after what its rooms still owe it.
-func (l *Loop) sendAway(c *Conn) {
+// sendAway tells one client to reconnect after so many seconds and closes it, after what its rooms still owe it.
+func (l *Loop) sendAway(c *Conn, after int, reason CloseReason) {
 	for m := range c.memberships() {
 		l.catchUp(c, l.roomTable[m.room])
 	}
-	base := max(int(l.server.drain.ReconnectIn.Seconds()), 1)
-	l.tell(c, protocol.Push{Type: protocol.Shutdown, In: base + rand.IntN(base/2+1)})
-	c.close(l, CloseDraining)
+	l.tell(c, protocol.Push{Type: protocol.Shutdown, In: after})
+	c.close(l, reason)
 }

@@ -143,6 +143,7 @@ func enrolled(t testing.TB, s *Server, addr string, o enginetest.Options) *engin
 type levels struct {
 	connections, rooms, members, timers, buffers        int
 	activities, assemblers, requests, walks, acks, slow int
+	far                                                 int
 	held                                                int64
 }
 
@@ -156,7 +157,7 @@ func levelsOf(t testing.TB, s *Server) levels {
 			connections: l.conns.open, rooms: len(l.roomTable) - 1 - len(l.roomFree), members: l.members,
 			timers: l.wheel.Len(), buffers: l.bufs.InUse(), activities: l.activities.lent,
 			assemblers: l.assemblers.lent, requests: l.requests.lent, walks: l.walks.lent, acks: l.acks.lent,
-			slow: len(l.slow), held: l.held,
+			slow: len(l.slow), held: l.held, far: len(l.far),
 		}
 		done()
 	})
@@ -176,6 +177,7 @@ func levelsOf(t testing.TB, s *Server) levels {
 		sum.walks += l.walks
 		sum.acks += l.acks
 		sum.slow += l.slow
+		sum.far += l.far
 		sum.held += l.held
 	}
 	return sum

@@ -86,6 +86,9 @@ func (c *Conn) arm(l *Loop) {
 			due = l.tick + uint32(max(left, 0))*ticksPerSecond
 		}
 	}
+	if end, ok := l.ages.due(c.slot); ok {
+		due = min(due, end)
+	}
 	l.wheel.Schedule(c.slot, due)
 }
 
@@ -95,6 +98,8 @@ const ticksPerSecond = uint32(time.Second / tickEvery)
 func (l *Loop) fire(slot uint32) {
 	c := l.conns.at(slot)
 	switch c.phase {
+	case phaseProxy:
+		c.turnAway(l, CloseProxyTimeout)
 	case phaseHandshake, phaseAuthorizing:
 		c.tooSlow(l)
 	case phaseOpen:
@@ -128,6 +133,10 @@ func (c *Conn) beat(l *Loop) {
 		return
 	case c.act != nil && c.act.in != nil && l.tick-c.act.inSince >= ticks(l.limits.MessageTimeout):
 		c.close(l, CloseSlowMessage)
+		return
+	}
+	if end, ok := l.ages.due(c.slot); ok && l.tick >= end {
+		l.sendAway(c, 1, CloseMaxAge)
 		return
 	}
 	if c.expires != 0 && c.flags&flagExpiring == 0 && int64(c.expires)-l.unix <= int64(expiryNotice/time.Second) {

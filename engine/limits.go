@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/roost-ws/roost/engine/ratelimit"
+	"github.com/roost-ws/roost/protocol/proxyproto"
 )
 
 // Limits holds every bound of the engine in one place: what a client, a room or a queue may cost.
@@ -16,8 +17,19 @@ type Limits struct {
 	ConnectionsPerIP, ConnectionsPerUser int
 	// HandshakesPerSecond bounds new upgrades of the whole node; 0 = off.
 	HandshakesPerSecond float64
+	// HandshakesPerIP bounds new upgrades of one address (a /64 of IPv6) a second, before its tokens are looked at;
+	// 0 = off.
+	HandshakesPerIP float64
+	// Memory is the mark above which upgrades are refused: resident memory and the kernel's for our sockets, in
+	// bytes; 0 = off.
+	Memory int64
+	// MaxAge is how long a connection may live; it is sent away, to reconnect, in the last fifth of it. 0 = off.
+	MaxAge time.Duration
 	// HandshakeTimeout runs from accept to 101, whatever the client sends meanwhile.
 	HandshakeTimeout time.Duration
+	// ProxyTimeout and ProxyBytes bound the PROXY header, where one is required.
+	ProxyTimeout time.Duration
+	ProxyBytes   int
 	// HeadBytes bounds the request head.
 	HeadBytes int
 	// MessageBytes and Fragments bound one message, judged on the frame header.
@@ -53,6 +65,8 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		HandshakeTimeout:   5 * time.Second,
+		ProxyTimeout:       3 * time.Second,
+		ProxyBytes:         proxyproto.DefaultHeaderBytes,
 		HeadBytes:          16 << 10,
 		MessageBytes:       64 << 10,
 		Fragments:          64,
@@ -77,7 +91,8 @@ func DefaultLimits() Limits {
 func withDefaults(l Limits) Limits {
 	d := DefaultLimits()
 	for _, p := range [...][2]*int{
-		{&l.HeadBytes, &d.HeadBytes}, {&l.MessageBytes, &d.MessageBytes}, {&l.Fragments, &d.Fragments},
+		{&l.ProxyBytes, &d.ProxyBytes}, {&l.HeadBytes, &d.HeadBytes},
+		{&l.MessageBytes, &d.MessageBytes}, {&l.Fragments, &d.Fragments},
 		{&l.RoomsPerConnection, &d.RoomsPerConnection}, {&l.RoomBytes, &d.RoomBytes},
 		{&l.OutboundBytes, &d.OutboundBytes}, {&l.OutboundTotal, &d.OutboundTotal}, {&l.Authorizing, &d.Authorizing},
 		{&l.Mailbox, &d.Mailbox}, {&l.BatchBytes, &d.BatchBytes}, {&l.FreeBufferBytes, &d.FreeBufferBytes},
@@ -87,7 +102,8 @@ func withDefaults(l Limits) Limits {
 		}
 	}
 	for _, p := range [...][2]*time.Duration{
-		{&l.HandshakeTimeout, &d.HandshakeTimeout}, {&l.MessageTimeout, &d.MessageTimeout},
+		{&l.HandshakeTimeout, &d.HandshakeTimeout}, {&l.ProxyTimeout, &d.ProxyTimeout},
+		{&l.MessageTimeout, &d.MessageTimeout},
 		{&l.CloseTimeout, &d.CloseTimeout}, {&l.OutboundStall, &d.OutboundStall},
 	} {
 		if *p[0] == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -89,8 +90,10 @@ type Loop struct {
 	held      int64 // bytes that slow clients of this loop let wait
 	heldMost  int64
 	drain     drainCursor
-	opened    int  // connections in their open phase
-	stirred   bool // something happened since the last tick that the next one has to look at soon
+	opened    int                   // connections in their open phase
+	ages      ages                  // when connections have lived long enough
+	far       map[uint32]netip.Addr // addresses of clients by slot, where a proxy named one that has no place in Conn
+	stirred   bool                  // something happened since the last tick that the next one has to look at soon
 	count     counters
 
 	stepTask, wakeTask gnet.Runnable
@@ -136,6 +139,9 @@ func (l *Loop) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	a.opened = true
 	c.open(l, gc)
 	l.finish(c)
+	if c.phase == phaseDead {
+		return nil, gnet.Close
+	}
 	return nil, gnet.None
 }
 
@@ -152,7 +158,7 @@ func (l *Loop) OnTraffic(gc gnet.Conn) gnet.Action {
 	}
 	l.begin()
 	l.readMail() // what others posted before these bytes came belongs before them
-	c.onTraffic(l, p)
+	c.trafficFenced(l, p)
 	l.finish(c)
 	if c.phase == phaseDead {
 		return gnet.Close
@@ -199,7 +205,7 @@ func newLoop(s *Server, index int) *Loop {
 	l.heldMost = int64(s.limits.OutboundTotal / s.loopCount)
 	l.stepTask = gnet.RunnableFunc(l.step)
 	l.wakeTask = gnet.RunnableFunc(l.woken)
-	l.fireTimer = l.fire
+	l.fireTimer = l.fireFenced
 	l.windowTimer = time.AfterFunc(time.Hour, func() { l.execute(l.stepTask) })
 	l.windowTimer.Stop()
 	l.mailbox.limit = s.limits.Mailbox
@@ -309,7 +315,7 @@ func (l *Loop) readMail() {
 			return
 		}
 		for i := range letters {
-			l.read(&letters[i])
+			l.readFenced(&letters[i])
 		}
 		l.mailbox.done(letters)
 		l.tellLost(lost, everyRoom)
@@ -359,13 +365,14 @@ func (c *Conn) gone(l *Loop) {
 			reason = CloseStopped
 		}
 		c.retire(l, reason)
-	case phaseHandshake, phaseAuthorizing:
+	case phaseProxy, phaseHandshake, phaseAuthorizing:
 		c.reason = CloseHandshakeGone
 		l.count.closes[CloseHandshakeGone]++
 	}
 	l.wheel.Cancel(c.slot)
 	c.dropActivity(l)
-	l.server.admission.depart(c)
+	l.server.admission.depart(l, c)
+	delete(l.far, c.slot)
 	l.population.Add(-1)
 	l.conns.release(c)
 }

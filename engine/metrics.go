@@ -9,6 +9,7 @@ import (
 	"github.com/roost-ws/roost/protocol"
 	"github.com/roost-ws/roost/protocol/frame"
 	"github.com/roost-ws/roost/protocol/handshake"
+	"github.com/roost-ws/roost/protocol/proxyproto"
 )
 
 // The kinds that labels tell apart. Each list is closed: no label ever bears a room, a user or an address.
@@ -46,6 +47,7 @@ type counters struct {
 	closes                               [numCloseReasons]uint64
 	violations                           [64]uint64 // by frame.Error
 	errors                               [16]uint64 // by protocol.ErrorCode
+	proxyErrors                          [16]uint64 // by proxyproto.Error
 
 	received, receivedBytes uint64
 	sent, sentBytes, writes uint64
@@ -55,6 +57,7 @@ type counters struct {
 	gaps, pings             uint64
 	rateLimited             [numLimited]uint64
 	slowConsumers           uint64
+	panics                  uint64
 
 	// Levels, set when the counters are copied.
 	open, rooms, members, held, buffersInUse, activities uint64
@@ -139,6 +142,7 @@ func (s *Server) writeCounters(w io.Writer) {
 	counter(w, "deliveries_total", t.deliveries)
 	counter(w, "gaps_total", t.gaps)
 	counter(w, "slow_consumers_total", t.slowConsumers)
+	counter(w, "panics_total", t.panics)
 	s.writeLabelled(w, &t)
 	s.writeAcceptor(w)
 	s.writeBox(w, &t)
@@ -157,6 +161,9 @@ func (s *Server) writeLabelled(w io.Writer, t *counters) {
 	}
 	for _, e := range frame.Errors() {
 		counter(w, labelled("frame_errors_total", "reason", e.Reason()), t.violations[e])
+	}
+	for _, e := range proxyproto.Errors() {
+		counter(w, labelled("proxy_errors_total", "reason", e.Reason()), t.proxyErrors[e])
 	}
 	for e := protocol.BadRequest; e <= protocol.Internal; e++ {
 		counter(w, labelled("errors_total", "code", e.String()), t.errors[e])
@@ -195,7 +202,7 @@ func (c *counters) add(o *counters) {
 		{&c.handshakes, &o.handshakes}, {&c.reconnects, &o.reconnects}, {&c.tokensEchoed, &o.tokensEchoed},
 		{&c.received, &o.received}, {&c.receivedBytes, &o.receivedBytes}, {&c.sent, &o.sent},
 		{&c.sentBytes, &o.sentBytes}, {&c.writes, &o.writes}, {&c.deliveries, &o.deliveries},
-		{&c.gaps, &o.gaps}, {&c.pings, &o.pings}, {&c.slowConsumers, &o.slowConsumers},
+		{&c.gaps, &o.gaps}, {&c.pings, &o.pings}, {&c.slowConsumers, &o.slowConsumers}, {&c.panics, &o.panics},
 		{&c.open, &o.open}, {&c.rooms, &o.rooms}, {&c.members, &o.members}, {&c.held, &o.held},
 		{&c.buffersInUse, &o.buffersInUse}, {&c.activities, &o.activities},
 	} {
@@ -206,6 +213,7 @@ func (c *counters) add(o *counters) {
 	addEach(c.closes[:], o.closes[:])
 	addEach(c.violations[:], o.violations[:])
 	addEach(c.errors[:], o.errors[:])
+	addEach(c.proxyErrors[:], o.proxyErrors[:])
 	addEach(c.publications[:], o.publications[:])
 	addEach(c.dropped[:], o.dropped[:])
 	addEach(c.rateLimited[:], o.rateLimited[:])

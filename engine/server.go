@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/roost-ws/roost/engine/auth"
 	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol/clientaddr"
 	"github.com/roost-ws/roost/protocol/handshake"
+	"github.com/roost-ws/roost/protocol/proxyproto"
 )
 
 // Options are what a Server is made from. Only Broker is needed; the zero value of the rest is usable.
@@ -36,6 +39,10 @@ type Options struct {
 	QueryToken bool
 	// Origins decides which pages may connect; nil means the same host only.
 	Origins *handshake.OriginPolicy
+	// ProxyRequired makes every connection begin with a PROXY header, version 1 or 2, from one of Trusted.
+	ProxyRequired bool
+	// Trusted are the peers whose PROXY header, X-Forwarded-For and Forwarded are believed.
+	Trusted []netip.Prefix
 	// Broker carries publications. The Server starts and closes it.
 	Broker fanout.Broker
 	// Linger is how long the node stays subscribed to a room without members.
@@ -71,6 +78,9 @@ type Server struct {
 	queryToken    bool
 	anonymous     auth.Identity
 	origins       *handshake.OriginPolicy
+	proxyRequired bool
+	proxyLimits   proxyproto.Limits
+	trusted       *clientaddr.Trust
 	heartbeat     time.Duration
 	idleTicks     uint32
 	drain         DrainOptions
@@ -121,7 +131,8 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		limits: limits, loopCount: o.Loops, addresses: o.Listen, capCause: cause, node: o.Node,
 		verifier: o.Verifier, leeway: int64(o.TokenLeeway / time.Second), refuseByClose: o.RefuseByClose,
-		queryToken: o.QueryToken, origins: o.Origins, broker: o.Broker, log: o.Log, wall: o.Wall,
+		queryToken: o.QueryToken, origins: o.Origins, proxyRequired: o.ProxyRequired,
+		proxyLimits: proxyproto.Limits{HeaderBytes: limits.ProxyBytes}, trusted: clientaddr.NewTrust(o.Trusted), broker: o.Broker, log: o.Log, wall: o.Wall,
 		heartbeat: o.Heartbeat, drain: o.Drain, rules: o.Rooms, defaultRule: RoomRule{SlowConsumer: o.SlowConsumer},
 		anonymous: auth.Identity{User: anonymousUser, Rights: auth.All}, epoch: time.Now(),
 		drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}), stirred: make(chan struct{}, 1),
@@ -202,6 +213,9 @@ func (s *Server) Start() error {
 	s.box = newBox()
 	s.background.Go(func() { s.trimMemory(s.quit) })
 	s.background.Go(s.beatLoops)
+	if s.limits.Memory > 0 {
+		s.background.Go(func() { s.watchMemory(s.quit) })
+	}
 	s.acceptor.start()
 	return nil
 }

@@ -53,7 +53,7 @@ func TestSlim(t *testing.T) {
 		f := found{slimmer: l.slimmer}
 		for slot := range l.conns.slots() {
 			if c := l.conns.at(slot); c.phase == phaseOpen {
-				f.address, f.remote = c.address().String(), c.gc.RemoteAddr() != nil
+				f.address, f.remote = c.address(l).String(), c.gc.RemoteAddr() != nil
 			}
 		}
 		got <- f

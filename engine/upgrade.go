@@ -23,8 +23,15 @@ func (c *Conn) open(l *Loop, gc gnet.Conn) {
 	c.slim(l)
 	c.phase = phaseHandshake
 	c.lastSeen = l.tick
-	l.server.admission.arrive(c)
-	l.wheel.Schedule(c.slot, l.after(l.limits.HandshakeTimeout))
+	c.nextPing = l.after(l.limits.HandshakeTimeout)
+	if l.server.proxyRequired {
+		c.expectProxy(l)
+		return
+	}
+	if !l.server.trusted.Contains(c.address(l)) {
+		l.server.admission.arrive(l, c) // sockets that never say anything count, too
+	}
+	l.wheel.Schedule(c.slot, c.nextPing)
 }
 
 // onTraffic is the one way in: what bytes mean depends on the phase.
@@ -33,6 +40,8 @@ func (c *Conn) onTraffic(l *Loop, p []byte) {
 	c.flags &^= flagPinged
 	l.count.receivedBytes += uint64(len(p))
 	switch c.phase {
+	case phaseProxy:
+		c.introduce(l, p)
 	case phaseHandshake:
 		c.shake(l, p)
 	case phaseAuthorizing:
@@ -136,6 +145,7 @@ func (c *Conn) upgrade(l *Loop, r *handshake.Request, head []byte, n int) {
 		c.answerCheck(l, t)
 		return
 	}
+	c.locate(l, r)
 	offer, refusal := l.examine(c, r, t)
 	if refusal != handshake.Accepted {
 		c.refuse(l, refusal)
@@ -184,7 +194,7 @@ func (l *Loop) examine(c *Conn, r *handshake.Request, t target) (handshake.Offer
 	if refusal != handshake.Accepted {
 		return offer, refusal
 	}
-	return offer, s.admission.handshake(c, l.now)
+	return offer, s.admission.handshake(c.address(l), l.now)
 }
 
 // refuseToken answers a missing or bad token: with 401, or, so that a browser can see why, with an upgrade and a
@@ -227,6 +237,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	c.control(l, l.arena.commit(handshake.AppendSwitching(l.arena.reserve(1024), r.Key, offer.Echo, nil)))
 	interval := ticks(l.server.heartbeat)
 	c.nextPing = l.beatAt(l.tick + interval/2 + rand.Uint32N(interval/2+1))
+	l.ages.begin(c.slot, l.tick, ticks(l.limits.MaxAge))
 	c.arm(l)
 	if t == targetRaw {
 		l.joinAtOpen(c, r.Path[len(rawPrefix):])

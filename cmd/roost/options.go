@@ -100,6 +100,8 @@ func engineOptions(c *config.Config) (engine.Options, error) {
 		RefuseByClose:    c.Auth.Refuse == config.RefuseClose,
 		QueryToken:       c.Auth.QueryToken,
 		Origins:          origins,
+		ProxyRequired:    c.Proxy.Mode == config.ProxyRequire,
+		Trusted:          c.Proxy.Trusted,
 		Limits:           engineLimits(c),
 		Heartbeat:        c.Heartbeat.Interval,
 		HeartbeatTimeout: c.Heartbeat.Timeout,
@@ -134,6 +136,9 @@ func engineLimits(c *config.Config) engine.Limits {
 	l.ConnectionsPerIP = c.Limits.ConnectionsPerIP
 	l.ConnectionsPerUser = c.Limits.ConnectionsPerUser
 	l.HandshakesPerSecond = c.Limits.HandshakesPerSecond
+	l.HandshakesPerIP = c.Limits.HandshakesPerIP
+	l.Memory = int64(c.Limits.Memory)
+	l.MaxAge = c.Limits.MaxAge
 	l.HandshakeTimeout = c.Limits.HandshakeTimeout
 	l.HeadBytes = int(c.Limits.HeaderBytes)
 	l.MessageBytes = int(c.Limits.MessageBytes)

@@ -112,6 +112,9 @@ type Limits struct {
 	ConnectionsPerIP    int
 	ConnectionsPerUser  int
 	HandshakesPerSecond float64
+	HandshakesPerIP     float64
+	Memory              Size
+	MaxAge              time.Duration
 	HandshakeTimeout    time.Duration
 	HeaderBytes         Size
 	MessageBytes        Size

@@ -36,6 +36,9 @@ var contractDefaults = map[string]any{
 	"limits.connections_per_ip":    0,
 	"limits.connections_per_user":  0,
 	"limits.handshakes_per_second": 0.0,
+	"limits.handshakes_per_ip":     0.0,     // these three are beyond contract section 1
+	"limits.memory":                Size(0), // and README's reference says so
+	"limits.max_age":               time.Duration(0),
 	"limits.handshake_timeout":     5 * time.Second,
 	"limits.header_bytes":          Size(16 << 10),
 	"limits.message_bytes":         Size(64 << 10),

@@ -10,7 +10,6 @@ var unavailable = []struct {
 	wanted func(*Config) bool
 	fix    string
 }{
-	{"proxy.mode", func(c *Config) bool { return c.Proxy.Mode != ProxyOff }, "write off"},
 	{"compression.mode", func(c *Config) bool { return c.Compression.Mode != CompressionOff }, "write off"},
 	{"auth.jwks_url", func(c *Config) bool { return c.Auth.JWKSURL != "" }, "set auth.public_key_file"},
 	{"broker.url", func(c *Config) bool { return c.Broker.URL != brokerMemory }, "write memory:"},
