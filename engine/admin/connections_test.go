@@ -221,8 +221,9 @@ func TestStats(t *testing.T) {
 	p.openClient("/ws?room=a", v1)
 	p.expect(200, `{"offset":0,"epoch":""}`, "POST", "/api/publish", `{"room":"a","data":1}`)
 	type answer struct {
-		Node  nodeStats   `json:"node"`
-		Peers []nodeStats `json:"peers"`
+		Node   nodeStats   `json:"node"`
+		Listen []string    `json:"listen"`
+		Peers  []nodeStats `json:"peers"`
 	}
 	// A loop's figures are as of its last tick, a tenth of a second ago at most.
 	var got answer
@@ -235,7 +236,7 @@ func TestStats(t *testing.T) {
 	}
 	n := got.Node
 	if n.Node != "test" || n.Connections != 1 || n.MaxConnections != 1000 || n.Loops != 2 || n.Rooms != 1 || n.Publications != 1 ||
-		n.Handshakes != 1 || n.Draining || got.Peers == nil {
+		n.Handshakes != 1 || n.Draining || got.Peers == nil || !slices.Equal(got.Listen, []string{p.client}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -74,7 +74,7 @@ func TestOpenRoutesNeedNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := open(t, setup{admin: admin})
-			for _, path := range []string{"/", "/metrics", "/healthz", "/readyz"} {
+			for _, path := range []string{"/", "/console/app.js", "/roost.js", "/metrics", "/healthz", "/readyz"} {
 				for _, method := range []string{"GET", "HEAD"} {
 					got := p.ask(method, path, "", "Host: anything.example", "X-Forwarded-For: 10.0.0.1")
 					if got.status != 200 || (got.body == "") != (method == "HEAD") || got.header.Get("Content-Length") == "" {
@@ -194,7 +194,7 @@ func TestGuardedRoutesAreBelowGuardedPaths(t *testing.T) {
 			free += fmt.Sprintln(route.method, route.pattern)
 		}
 	}
-	if want := "GET /\nGET /metrics\nGET /healthz\nGET /readyz\n"; free != want {
+	if want := "GET /\nGET /console/{file}\nGET /roost.js\nGET /roost.d.ts\nGET /metrics\nGET /healthz\nGET /readyz\n"; free != want {
 		t.Errorf("open routes:\n%s want\n%s", free, want)
 	}
 }

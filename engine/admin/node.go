@@ -33,12 +33,19 @@ type nodeStats struct {
 	KernelPer         float64 `json:"kernel_bytes_per_connection"`
 }
 
-// stats answers with this node's figures. A node whose broker tells it of no other has no peers.
+// stats answers with this node's figures and the addresses of its clients' side. A node whose broker tells it of no
+// other has no peers.
 func (a *Admin) stats(*http.Request) (any, *failure) {
+	addresses := a.node.Addresses()
+	listen := make([]string, len(addresses))
+	for i, address := range addresses {
+		listen[i] = address.String()
+	}
 	return struct {
-		Node  nodeStats   `json:"node"`
-		Peers []nodeStats `json:"peers"`
-	}{Node: nodeStats(a.node.Stats())}, nil
+		Node   nodeStats   `json:"node"`
+		Listen []string    `json:"listen"`
+		Peers  []nodeStats `json:"peers"`
+	}{Node: nodeStats(a.node.Stats()), Listen: listen}, nil
 }
 
 // startDrain begins the process's end, once: a second request must not have the force of a second SIGTERM.

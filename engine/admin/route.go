@@ -28,7 +28,10 @@ type apiFunc func(*http.Request) (any, *failure)
 // table is every route there is.
 func (a *Admin) table(profiles bool) []route {
 	routes := []route{
-		{"GET", "/", "this list", a.index},
+		{"GET", "/", "the console: this page", a.index},
+		{"GET", "/console/{file}", "what the console is made of", a.consoleFile},
+		{"GET", "/roost.js", "the client for browsers and Node, an ES module", a.clientFile("roost.js")},
+		{"GET", "/roost.d.ts", "its types", a.clientFile("roost.d.ts")},
 		{"GET", "/metrics", "figures in Prometheus text format", a.metrics},
 		{"GET", "/healthz", "200 while the process serves", a.healthz},
 		{"GET", "/readyz", "200 ready, 404 draining, 503 broken", a.readyz},

@@ -1,7 +1,7 @@
 // Package e2e tests the roost program from outside: the real binary, started as an operator would, with clients
 // that share no code with it, the npm package ws and a headless Chromium.
 //
-// The cases are written in JavaScript, in testdata/node and testdata/browser, because that is what clients are
+// The cases are written in JavaScript, in testdata/node, client and browser, because that is what clients are
 // written in; the Go side builds the binary, starts one for each script with the settings that the script is
 // about, and shows each case as a subtest. It holds nothing but tests and is imported by nobody. Under -short
 // nothing runs; otherwise a missing program is a failure, because a suite that quietly does less is worth less

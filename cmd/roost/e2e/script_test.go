@@ -34,7 +34,7 @@ func runScript(t *testing.T, s *server, name string, env ...string) {
 	home := t.TempDir()
 	script.Env = environment(append(env,
 		"ROOST_AUTH_HMAC_SECRET="+hmacSecret, "ROOST_E2E_ADDRESS="+s.address, "ROOST_E2E_PID="+strconv.Itoa(s.pid),
-		"HOME="+home, "TMPDIR="+home)...)
+		"ROOST_E2E_ADMIN="+s.admin, "HOME="+home, "TMPDIR="+home)...)
 	var said bytes.Buffer
 	script.Stderr = &said
 	told, err := script.Output()

@@ -26,6 +26,7 @@ const (
 // server is a roost process. Only the test that started it uses it.
 type server struct {
 	address string // host:port of the clients' side
+	admin   string // and of the operator's
 	pid     int
 	process *exec.Cmd
 	log     bytes.Buffer // complete once ended is closed
@@ -53,8 +54,8 @@ func start(t *testing.T, settings ...string) *server {
 }
 
 func launch(t *testing.T, path string, settings []string) (*server, error) {
-	s := &server{address: freeAddress(t), ended: make(chan struct{})}
-	s.process = exec.Command(path, "serve", "--listen="+s.address, "--admin.listen="+freeAddress(t))
+	s := &server{address: freeAddress(t), admin: freeAddress(t), ended: make(chan struct{})}
+	s.process = exec.Command(path, "serve", "--listen="+s.address, "--admin.listen="+s.admin)
 	for _, setting := range settings {
 		s.process.Args = append(s.process.Args, "--"+setting)
 	}

@@ -4,4 +4,5 @@ import { createRequire } from 'node:module';
 const require = createRequire(new URL('../../../../../.ci/node/package.json', import.meta.url));
 
 export const WebSocket = require('ws');
+export const { WebSocketServer } = WebSocket;
 export const loadPlaywright = () => require('playwright-core');

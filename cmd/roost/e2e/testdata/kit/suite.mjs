@@ -7,6 +7,9 @@ const caseLimit = 10_000;
 /** node is the address of the roost under test, as host:port. */
 export const node = process.env.ROOST_E2E_ADDRESS;
 
+/** admin is its operator's port. */
+export const admin = process.env.ROOST_E2E_ADMIN;
+
 /** run runs cases, an object of names and async functions, then after, and exits with 0 if it could tell of all. */
 export async function run(cases, after = async () => {}) {
 	for (const [name, body] of Object.entries(cases)) {
