@@ -24,7 +24,9 @@ type Buffers interface {
 
 // Limits bounds what a peer may send. Nothing in it is "off" when zero.
 type Limits struct {
-	// MessageBytes is the most payload a message may have, all its frames together, before inflation.
+	// MessageBytes is the most payload a message may have, all its frames together. A compressed one, which has to be
+	// held to it once more when it is inflated, may have an eighth and 16 bytes more until then: what can't be made
+	// smaller is longer when compressed, in zlib's worst case by that much, and browsers compress everything.
 	MessageBytes int
 	// Fragments is the most frames a message may have. A message in one frame is always allowed.
 	Fragments int
@@ -32,6 +34,14 @@ type Limits struct {
 	Deflate bool
 	// ClientSide says that the stream is a server's: its frames must not be masked, instead of must.
 	ClientSide bool
+}
+
+// payload is the most payload of a message on the wire.
+func (l *Limits) payload(compressed bool) int {
+	if compressed {
+		return l.MessageBytes + l.MessageBytes/8 + 16
+	}
+	return l.MessageBytes
 }
 
 // EventKind says what [Assembler.Next] found.
@@ -177,14 +187,16 @@ func (a *Assembler) readHeader(p []byte, lim *Limits) (rest []byte, e Error) {
 	if spilled > 0 {
 		from = a.head[:spilled+copy(a.head[spilled:], p)]
 	}
+	compressed := from[0]>>4&rsv1 != 0
 	if a.messageOp != 0 {
+		compressed = a.compressed
 		if a.frames >= lim.Fragments && ws.OpCode(from[0]&opcodeBits) == ws.OpContinuation {
 			return nil, ErrTooManyFragments
 		}
 		state = state.Set(ws.StateFragmented)
 	}
 	var h ws.Header
-	size, e := parseHeader(&h, from, state, int64(lim.MessageBytes-len(a.message)))
+	size, e := parseHeader(&h, from, state, int64(lim.payload(compressed)-len(a.message)))
 	if e != 0 {
 		return nil, e
 	}
@@ -198,7 +210,7 @@ func (a *Assembler) readHeader(p []byte, lim *Limits) (rest []byte, e Error) {
 	case h.OpCode == ws.OpContinuation:
 		a.frames++
 	case h.OpCode.IsData():
-		a.messageOp, a.compressed, a.frames = h.OpCode, h.Rsv != 0, 1
+		a.messageOp, a.compressed, a.frames = h.OpCode, compressed, 1
 	}
 	a.inFrame, a.fin, a.op = true, h.Fin, h.OpCode
 	a.left, a.key = int(h.Length), maskKey(h.Mask)
@@ -244,7 +256,7 @@ func (a *Assembler) readData(chunk []byte, ev *Event, lim *Limits, bufs Buffers)
 			return ErrInvalidUTF8
 		}
 	} else {
-		a.message = a.keep(a.message, chunk, lim.MessageBytes, bufs)
+		a.message = a.keep(a.message, chunk, lim.payload(a.compressed), bufs)
 		payload = a.message[:len(a.message):len(a.message)]
 		if text {
 			unchecked := int(a.textTail) + len(chunk)

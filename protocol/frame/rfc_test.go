@@ -162,7 +162,7 @@ func (c *rfcCase) run(t *testing.T, masked bool) {
 		if c.err == 0 && got.idle == c.open {
 			t.Errorf("%s: idle = %v at the end", name, got.idle)
 		}
-		if most := lim.MessageBytes + maxControl; got.peak > most {
+		if most := lim.payload(lim.Deflate) + maxControl; got.peak > most {
 			t.Errorf("%s: held %d bytes, more than %d", name, got.peak, most)
 		}
 	}
@@ -336,7 +336,23 @@ func compressedCases() []rfcCase {
 			events: []seen{{kind: Message, op: ws.OpText, compressed: true, payload: odd}, isText("plain")}},
 		{name: "plain text is still checked", frames: []wire{reserved(text(odd), rsv1), text("\xff")}, lim: deflate,
 			events: []seen{{kind: Message, op: ws.OpText, compressed: true, payload: odd}}, err: ErrInvalidUTF8},
-		{name: "the limit counts compressed bytes", frames: []wire{reserved(text("12345"), rsv1)}, lim: Limits{Deflate: true, MessageBytes: 4},
+		{name: "RSV1 on the last fragment alone", frames: []wire{first("a"), reserved(last("b"), rsv1)}, lim: deflate,
+			err: ErrReservedBits, at: inHeader(0)},
+		{name: "a plain fragmented message, then a compressed one", frames: []wire{first("a"), last("b"), reserved(text(odd), rsv1)}, lim: deflate,
+			events: []seen{isText("ab"), {kind: Message, op: ws.OpText, compressed: true, payload: odd}}},
+		{name: "nothing in it", frames: []wire{reserved(text(""), rsv1)}, lim: deflate,
+			events: []seen{{kind: Message, op: ws.OpText, compressed: true}}},
+		{name: "as long as the limit allows in its compressed form", frames: []wire{reserved(text(pattern(106)), rsv1)},
+			lim: Limits{Deflate: true, MessageBytes: 80}, events: []seen{{kind: Message, op: ws.OpText, compressed: true, payload: pattern(106)}}},
+		{name: "one above", frames: []wire{reserved(text(pattern(107)), rsv1)}, lim: Limits{Deflate: true, MessageBytes: 80},
 			err: ErrTooBig, at: inHeader(1)},
+		{name: "fragments as long as the limit allows", frames: []wire{reserved(first(pattern(60)), rsv1), more(pattern(40)), last(pattern(6))},
+			lim: Limits{Deflate: true, MessageBytes: 80}, events: []seen{{kind: Message, op: ws.OpText, compressed: true, payload: pattern(60) + pattern(40) + pattern(6)}}},
+		{name: "fragments one above", frames: []wire{reserved(first(pattern(60)), rsv1), more(pattern(40)), last(pattern(7))},
+			lim: Limits{Deflate: true, MessageBytes: 80}, err: ErrTooBig, at: inHeader(1)},
+		{name: "a plain one has no more than the limit", frames: []wire{reserved(text(odd), rsv1), text(pattern(81))}, lim: Limits{Deflate: true, MessageBytes: 80},
+			events: []seen{{kind: Message, op: ws.OpText, compressed: true, payload: odd}}, err: ErrTooBig, at: inHeader(1)},
+		{name: "RSV1 on a ping inside of a compressed message", frames: []wire{reserved(first(odd), rsv1), reserved(ping("a"), rsv1)}, lim: deflate,
+			err: ErrReservedBits, at: inHeader(0)},
 	}
 }
