@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -63,6 +64,44 @@ func BenchmarkCached(b *testing.B) {
 			v.Cached(unknown)
 		}
 	})
+}
+
+// BenchmarkFetched compares a token of a fetched key, among several issuers, with one that is refused for its kid.
+func BenchmarkFetched(b *testing.B) {
+	k := keys()
+	v := newVerifier(b, Options{Issuers: []Issuer{
+		{Name: "issuer", KeySet: settled(b, jwk(b, k.ed, kid("a")), jwk(b, k.p256, kid("b")))},
+		{Name: "other", HMACSecret: testSecret},
+	}})
+	for id, want := range map[string]Refusal{"a": 0, "unknown": RefusedUnknownKey} {
+		token := []byte(forge(b, "EdDSA", k.ed, `{"alg":"EdDSA","kid":"`+id+`"}`, fine))
+		b.Run("kid "+id, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := v.Check(token); d.Refusal != want {
+					b.Fatal(d.Refusal)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkRefused(b *testing.B) {
+	who := identityOf("alice", "session", "token")
+	for _, entries := range []int{0, 1, maxRevocations} {
+		r := NewRevocations(0, nil)
+		for n := range entries {
+			if err := r.Refuse(RevokedUser, strconv.Itoa(n), time.Now().Add(time.Hour)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(strconv.Itoa(entries)+" revocations", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Refused(who)
+			}
+		})
+	}
 }
 
 func BenchmarkInline(b *testing.B) {

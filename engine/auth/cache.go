@@ -27,10 +27,17 @@ func cacheKeyOf(token []byte) cacheKey {
 
 // cacheEntry is empty while it has no rights.
 type cacheEntry struct {
-	tag     [16]byte
-	user    string
-	rights  *Rights
-	expires int64
+	tag            [16]byte
+	user           string
+	rights         *Rights
+	expires        int64
+	session, token Mark
+	retired        *atomic.Bool // its key's set has been replaced; nil: the key is one of the configuration
+}
+
+// over reports whether the entry must not be found any more.
+func (e *cacheEntry) over(now, leeway int64) bool {
+	return now >= e.expires+leeway || e.retired != nil && e.retired.Load()
 }
 
 // cacheSet holds its entries from the youngest to the oldest, with holes where expired ones were found.
@@ -39,7 +46,7 @@ type cacheSet struct {
 	entries [cacheWays]cacheEntry
 }
 
-// cache is a set-associative table made once: about 49 bytes an entry, filled or not. A filled one also keeps
+// cache is a set-associative table made once: about 73 bytes an entry, filled or not. A filled one also keeps
 // its user's name and its Rights alive, and both are shared with the connections of that token.
 type cache struct {
 	sets   []cacheSet
@@ -60,7 +67,8 @@ func (c *cache) setOf(key cacheKey) *cacheSet {
 	return &c.sets[i]
 }
 
-// find returns what was stored under key if that has not expired at now (Unix seconds), and drops it if it has.
+// find returns what was stored under key unless that has expired at now (Unix seconds) or its keys have been
+// replaced; then it drops it.
 func (c *cache) find(key cacheKey, now int64) (Identity, bool) {
 	set := c.setOf(key)
 	set.mu.Lock()
@@ -69,12 +77,12 @@ func (c *cache) find(key cacheKey, now int64) (Identity, bool) {
 		if entry.rights == nil || entry.tag != key.tag {
 			continue
 		}
-		if now >= entry.expires+c.leeway {
+		if entry.over(now, c.leeway) {
 			*entry = cacheEntry{}
 			c.filled.Add(-1)
 			break
 		}
-		found := Identity{User: entry.user, Expires: entry.expires, Rights: entry.rights}
+		found := Identity{User: entry.user, Expires: entry.expires, Rights: entry.rights, Session: entry.session, Token: entry.token}
 		set.mu.Unlock()
 		c.hits.Add(1)
 		return found, true
@@ -85,8 +93,8 @@ func (c *cache) find(key cacheKey, now int64) (Identity, bool) {
 }
 
 // store puts a verified identity at the young end of its set, in place of the same token, else of a hole or an
-// expired entry, else of the oldest.
-func (c *cache) store(key cacheKey, identity Identity, now int64) {
+// entry that is over, else of the oldest. retired will tell when its keys are replaced, nil if they never are.
+func (c *cache) store(key cacheKey, identity Identity, retired *atomic.Bool, now int64) {
 	set := c.setOf(key)
 	set.mu.Lock()
 	defer set.mu.Unlock()
@@ -97,7 +105,7 @@ func (c *cache) store(key cacheKey, identity Identity, now int64) {
 			victim = i
 			break
 		}
-		if entry.rights == nil || now >= entry.expires+c.leeway {
+		if entry.rights == nil || entry.over(now, c.leeway) {
 			victim = i
 		}
 	}
@@ -105,5 +113,8 @@ func (c *cache) store(key cacheKey, identity Identity, now int64) {
 		c.filled.Add(1)
 	}
 	copy(set.entries[1:victim+1], set.entries[:victim])
-	set.entries[0] = cacheEntry{tag: key.tag, user: identity.User, rights: identity.Rights, expires: identity.Expires}
+	set.entries[0] = cacheEntry{
+		tag: key.tag, user: identity.User, rights: identity.Rights, expires: identity.Expires,
+		session: identity.Session, token: identity.Token, retired: retired,
+	}
 }

@@ -137,12 +137,12 @@ func TestReplacement(t *testing.T) {
 
 	c := newCache(cacheWays, 0)
 	for n := range 10 {
-		c.store(numbered(n), identity(100), 0)
+		c.store(numbered(n), identity(100), nil, 0)
 	}
 	holds(c, 0, 2, 3, 4, 5, 6, 7, 8, 9) // the two oldest had to go
 
-	c.store(numbered(2), identity(100), 0) // young again
-	c.store(numbered(10), identity(100), 0)
+	c.store(numbered(2), identity(100), nil, 0) // young again
+	c.store(numbered(10), identity(100), nil, 0)
 	holds(c, 0, 2, 4, 5, 6, 7, 8, 9, 10)
 
 	c = newCache(cacheWays, 5)
@@ -151,24 +151,24 @@ func TestReplacement(t *testing.T) {
 		if n == 6 {
 			expires = 10
 		}
-		c.store(numbered(n), identity(expires), 0)
+		c.store(numbered(n), identity(expires), nil, 0)
 	}
-	c.store(numbered(20), identity(100), 14) // still within the leeway: the oldest goes
-	c.store(numbered(21), identity(100), 15) // now the expired one goes
-	c.store(numbered(22), identity(100), 15)
+	c.store(numbered(20), identity(100), nil, 14) // still within the leeway: the oldest goes
+	c.store(numbered(21), identity(100), nil, 15) // now the expired one goes
+	c.store(numbered(22), identity(100), nil, 15)
 	holds(c, 15, 2, 3, 4, 5, 7, 20, 21, 22)
 }
 
 // TestCacheIsFixed fills the cache far beyond its size.
 func TestCacheIsFixed(t *testing.T) {
-	if size := unsafe.Sizeof(cacheSet{}); size > 50*cacheWays {
+	if size := unsafe.Sizeof(cacheSet{}); size > 73*cacheWays {
 		t.Errorf("a set takes %d bytes", size)
 	}
 	c := newCache(1000, 0)
 	var token [8]byte
 	for n := range 20_000 {
 		binary.LittleEndian.PutUint64(token[:], uint64(n))
-		c.store(cacheKeyOf(token[:]), Identity{Rights: All, Expires: 1}, 0)
+		c.store(cacheKeyOf(token[:]), Identity{Rights: All, Expires: 1}, nil, 0)
 	}
 	if len(c.sets) != 125 || c.filled.Load() != 1000 {
 		t.Errorf("%d sets with %d tokens; want all of 125 sets filled", len(c.sets), c.filled.Load())

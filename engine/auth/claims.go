@@ -25,7 +25,12 @@ var errNotAnObject = errors.New("claims are not a JSON object, or name a claim t
 // claims implements jwt.Claims. Its getters answer with a Refusal where a claim is missing or senseless; the
 // library asks for iss and aud only if one is configured, so their absence is otherwise no fault.
 type claims struct {
-	binding *binding // of the header's algorithm; set before parsing
+	// Set before parsing.
+	from    *issuer
+	binding *binding               // of the header's algorithm
+	keys    jwt.VerificationKeySet // what the signature is tried with
+	table   *keyTable              // where keys come from; nil: from the configuration, or from nowhere
+	guessed bool                   // they come from a KeySet, and the token does not say which of them it wants
 
 	user              string
 	userFault         Refusal
@@ -33,6 +38,7 @@ type claims struct {
 	roomsFault        Refusal
 	issuer            string
 	audience          []string
+	session, token    Mark
 	expires           int64 // Unix seconds, as are the next two; 0 if absent
 	notBefore, issued int64
 	expiresFault      Refusal
@@ -52,14 +58,14 @@ func (c *claims) UnmarshalJSON(document []byte) error {
 	if !ok {
 		return errNotAnObject
 	}
-	var seen uint8
+	var seen uint16
 	for {
 		name, value, left, more := walk.next()
 		if !more {
 			return nil
 		}
 		walk = left
-		bit := uint8(0)
+		bit := uint16(0)
 		switch string(name) {
 		case "sub":
 			bit = 1 << 0
@@ -85,6 +91,12 @@ func (c *claims) UnmarshalJSON(document []byte) error {
 		case "rooms_read":
 			bit = 1 << 7
 			c.roomsRead = c.patternsOf(value)
+		case "sid":
+			bit = 1 << 8
+			c.session = markOf(RevokedSession, value)
+		case "jti":
+			bit = 1 << 9
+			c.token = markOf(RevokedToken, value)
 		}
 		if seen&bit != 0 {
 			return errNotAnObject

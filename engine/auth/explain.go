@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,12 +78,18 @@ func (v *Verifier) diagnosis(token string, c *claims, refusal Refusal) string {
 	case RefusedMalformed:
 		return malformation(token)
 	case RefusedAlgorithm:
-		return v.algorithmDiagnosis(token)
+		return v.algorithmDiagnosis(token, c)
 	case RefusedSignature:
 		if c.binding.hmac {
-			return "the " + c.binding.name + " signature was not made with auth.hmac_secret; compare the secrets, and whether the issuer decodes its secret from base64 or hex before use"
+			return "the " + c.binding.name + " signature was not made with " + c.from.at + ".hmac_secret; compare the secrets, and whether the issuer decodes its secret from base64 or hex before use"
 		}
-		return fmt.Sprintf("the %s signature was not made with the key of auth.public_key_file (%d tried)", c.binding.name, len(c.binding.keys.Keys))
+		source := c.from.at + ".public_key_file"
+		if c.table != nil {
+			source = c.from.at + ".jwks_url"
+		}
+		return fmt.Sprintf("the %s signature was not made with the key of %s (%d tried)", c.binding.name, source, len(c.keys.Keys))
+	case RefusedUnknownKey, RefusedNoKeys:
+		return keyDiagnosis(token, c)
 	case RefusedExpired:
 		ago := v.now().Sub(time.Unix(c.expires, 0)).Round(time.Second)
 		return fmt.Sprintf("it expired %v ago, at %s (auth.leeway is %v)", ago, clock(c.expires), v.leeway)
@@ -93,9 +101,9 @@ func (v *Verifier) diagnosis(token string, c *claims, refusal Refusal) string {
 		ahead := time.Unix(seconds, 0).Sub(v.now()).Round(time.Second)
 		return fmt.Sprintf("its %s is %v ahead, at %s (auth.leeway is %v); if it was made just now, the issuer's clock and this one differ", claim, ahead, clock(seconds), v.leeway)
 	case RefusedIssuer:
-		return fmt.Sprintf("its iss is %s, auth.issuer wants %q", orMissing(c.issuer), v.issuer)
+		return v.issuerDiagnosis(token, c)
 	case RefusedAudience:
-		return fmt.Sprintf("its aud is %s, auth.audience wants %q", listed(c.audience), v.audience)
+		return fmt.Sprintf("its aud is %s, %s.audience wants %q", listed(c.audience), c.from.at, c.from.audience)
 	case RefusedBadRooms:
 		for _, err := range []error{checkPatterns("rooms", c.rooms), checkPatterns("rooms_read", c.roomsRead)} {
 			if err != nil {
@@ -129,10 +137,46 @@ func malformation(token string) string {
 	return RefusedMalformed.Explain()
 }
 
-func (v *Verifier) algorithmDiagnosis(token string) string {
+func (v *Verifier) algorithmDiagnosis(token string, c *claims) string {
 	part, _, _ := strings.Cut(token, ".")
 	h, _ := readHeader([]byte(part), nil)
-	return fmt.Sprintf("its alg is %s, this server allows %s", orMissing(string(h.algorithm)), v.Algorithms())
+	who, allowed := "this server", v.Algorithms()
+	switch {
+	case c.table != nil:
+		return fmt.Sprintf("its alg is %s, and the key of its kid %q is for another", orMissing(string(h.algorithm)), h.keyID)
+	case c.from != nil:
+		who, allowed = c.from.at, strings.Join(slices.Sorted(maps.Keys(c.from.bindings)), ", ")
+	}
+	return fmt.Sprintf("its alg is %s, %s allows %s", orMissing(string(h.algorithm)), who, allowed)
+}
+
+// issuerDiagnosis reads the claims again, since a token of nobody on a list was not parsed.
+func (v *Verifier) issuerDiagnosis(token string, c *claims) string {
+	if v.only != nil {
+		return fmt.Sprintf("its iss is %s, auth.issuer wants %q", orMissing(c.issuer), v.only.name)
+	}
+	unread := newClaims()
+	if document, err := base64url.DecodeString(strings.Split(token, ".")[1]); err != nil || unread.UnmarshalJSON(document) != nil {
+		return RefusedMalformed.Explain()
+	}
+	return fmt.Sprintf("its iss is %s, auth.issuers has %s", orMissing(unread.issuer), listed(slices.Sorted(maps.Keys(v.issuers))))
+}
+
+// keyDiagnosis says how the key set stands that has no key for a token.
+func keyDiagnosis(token string, c *claims) string {
+	part, _, _ := strings.Cut(token, ".")
+	h, _ := readHeader([]byte(part), nil)
+	s := c.binding.remote.Status()
+	state := fmt.Sprintf("has %d of use", s.Keys)
+	if left := s.Skips.String(); left != "" {
+		state += " and others that are not (" + left + ")"
+	}
+	if s.Last.Failed() {
+		state += ", and the last attempt to fetch it ended with: " + s.Last.String()
+	} else if s.Last == 0 {
+		state += ", since it has not been fetched yet"
+	}
+	return fmt.Sprintf("its kid is %s and its alg is %s; of keys, %s.jwks_url %s", orMissing(string(h.keyID)), c.binding.name, c.from.at, state)
 }
 
 // decoded returns a part's JSON, indented and with nothing in it that could steer a terminal.

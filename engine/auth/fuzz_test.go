@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func FuzzVerify(f *testing.F) {
 
 // FuzzHeader compares our reading of a header with the library's, which decides how the signature is checked.
 func FuzzHeader(f *testing.F) {
-	for _, header := range []string{plainHeader, `{}`, `{"alg":"HS\u0032"}`, `{"a\u006cg":"x","alg":1}`, ` {"crit" : null}`, `[]`, `{"a":{"alg":"x"}}`, `{"alg":"\ud800"}`} {
+	for _, header := range []string{plainHeader, `{}`, `{"alg":"HS\u0032"}`, `{"a\u006cg":"x","alg":1}`, ` {"crit" : null}`, `[]`, `{"a":{"alg":"x"}}`, `{"alg":"\ud800"}`, `{"alg":"x","kid":"\u006b"}`, `{"kid":1,"kid":"a"}`} {
 		f.Add(header)
 	}
 	f.Fuzz(func(t *testing.T, document string) {
@@ -65,6 +66,9 @@ func FuzzHeader(f *testing.F) {
 		}
 		if algorithm, _ := theirs["alg"].(string); algorithm != string(h.algorithm) && strings.ToValidUTF8(string(h.algorithm), "") == string(h.algorithm) {
 			t.Fatalf("%q: alg %q, the library reads %q", document, h.algorithm, algorithm)
+		}
+		if id, isText := theirs["kid"].(string); isText && !h.badKeyID && strings.ToValidUTF8(string(h.keyID), "\ufffd") != strings.ToValidUTF8(id, "\ufffd") && !strings.Contains(id, "\ufffd") {
+			t.Fatalf("%q: kid %q, the library reads %q", document, h.keyID, id)
 		}
 		if _, critical := theirs["crit"]; critical != h.critical {
 			t.Fatalf("%q: crit %v, the library reads %v", document, h.critical, critical)
@@ -131,6 +135,58 @@ func FuzzPattern(f *testing.F) {
 		}
 		if read := rightsOf(nil, []string{pattern}); read.CanJoin([]byte(room)) != want || read.CanPublish([]byte(room)) {
 			t.Fatalf("%q to read %q: want %v to join and never to publish", pattern, room, want)
+		}
+	})
+}
+
+// FuzzKeySet reads documents of an issuer, who is trusted with keys but not with our memory or our algorithms.
+func FuzzKeySet(f *testing.F) {
+	k := keys()
+	rsa, ed := jwk(f, k.rsa, kid("a")), jwk(f, k.ed, nil)
+	for _, document := range []string{
+		jwks(rsa, ed), jwks(jwk(f, k.p256, kid("b")), jwk(f, k.p384, kid("c")), jwk(f, k.weakRSA, nil), rsa, rsa),
+		`{"keys":[{"kty":"oct","k":"AA"},null,7,{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`, `{"keys":[]}`, `{"KEYS":[{}]}`, `[]`, `{"keys":[` + ed,
+	} {
+		f.Add([]byte(document))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		table, skips, outcome := readKeySet(document)
+		if (outcome == RefreshChanged) != (table != nil) || table == nil && outcome != RefreshEmpty && outcome != RefreshMalformed {
+			t.Fatalf("%v, table %v", outcome, table != nil)
+		}
+		if table == nil {
+			return
+		}
+		if table.size == 0 || table.size > maxFetchedKeys || len(table.named) > table.size {
+			t.Fatalf("%d keys, %d of them with a kid, without %q", table.size, len(table.named), skips)
+		}
+		for name, key := range table.named {
+			if f, err := familyOfKey(key.keys.Keys[0]); err != nil || f != name.family || f == familyHMAC || name.id == "" {
+				t.Fatalf("%+v: %v, %v", name, f, err)
+			}
+		}
+		for algorithm, set := range table.unnamed {
+			f, _ := familyOfAlgorithm(algorithm)
+			for _, key := range set.Keys {
+				if got, err := familyOfKey(key); err != nil || got != f || len(set.Keys) > maxPublicKeys {
+					t.Fatalf("%s: %v, %v", algorithm, got, err)
+				}
+			}
+		}
+		if again, _, _ := readKeySet(document); again.print != table.print {
+			t.Fatal("the same document makes another set")
+		}
+	})
+}
+
+// FuzzCacheControl: whatever an issuer says, it is asked between once a minute and once an hour.
+func FuzzCacheControl(f *testing.F) {
+	for _, value := range []string{"max-age=600", `public, MAX-AGE="1"`, "no-store", "max-age=", "=,=", "max-age=9e9", ""} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if d := lifetimeOf(http.Header{"Cache-Control": {value}}); d != 0 && (d < minRefresh || d > maxRefresh) {
+			t.Fatalf("%q: %v", value, d)
 		}
 	})
 }

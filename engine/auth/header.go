@@ -37,10 +37,13 @@ func split(token []byte) (parts, bool) {
 // header is what this package heeds of a token's header.
 type header struct {
 	algorithm []byte // the unquoted alg; empty if absent or no string
+	keyID     []byte // the unquoted kid; empty if absent, empty or no string
+	badKeyID  bool   // kid is no string (RFC 7515 section 4.1.4), or there are two
 	critical  bool   // crit is present, whatever it holds
 }
 
-// readHeader decodes one header part, using scratch while that is large enough; the algorithm points into it.
+// readHeader decodes one header part, using scratch while that is large enough; the algorithm and the key's
+// name point into it. A bad kid is noted and not refused, since only a KeySet ever looks at it.
 func readHeader(part, scratch []byte) (header, Refusal) {
 	document, err := base64url.AppendDecode(scratch[:0], part)
 	if err != nil || !json.Valid(document) {
@@ -51,7 +54,7 @@ func readHeader(part, scratch []byte) (header, Refusal) {
 		return header{}, RefusedMalformed
 	}
 	var h header
-	named := false
+	named, keyed := false, false
 	for {
 		name, value, left, more := walk.next()
 		if !more {
@@ -64,22 +67,26 @@ func readHeader(part, scratch []byte) (header, Refusal) {
 				return header{}, RefusedMalformed
 			}
 			named = true
-			h.algorithm = algorithmOf(value)
+			h.algorithm, _ = unquoted(value)
+		case "kid":
+			text, isText := unquoted(value)
+			h.keyID, h.badKeyID = text, keyed || !isText
+			keyed = true
 		case "crit":
 			h.critical = true
 		}
 	}
 }
 
-// algorithmOf unquotes an alg value. An escape in one is legal JSON and never seen in earnest; it is decoded
-// all the same, so that this reading and the JWT library's never differ.
-func algorithmOf(value []byte) []byte {
+// unquoted returns the string that value writes, and whether it is one. An escape in an alg is legal JSON and
+// never seen in earnest; it is decoded all the same, so that this reading and the JWT library's never differ.
+func unquoted(value []byte) ([]byte, bool) {
 	if len(value) < 2 || value[0] != '"' {
-		return nil
+		return nil, false
 	}
 	if bytes.IndexByte(value, '\\') < 0 {
-		return value[1 : len(value)-1]
+		return value[1 : len(value)-1], true
 	}
-	text, _ := textOf(value)
-	return []byte(text)
+	text, ok := textOf(value)
+	return []byte(text), ok
 }

@@ -76,15 +76,17 @@ var wellKnownSecrets = []string{
 	"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
 }
 
-func checkSecret(secret []byte) error {
+// checkSecret says what is wrong with a secret. at is where it is configured: "auth", or an entry of
+// auth.issuers; the same goes for the functions below.
+func checkSecret(at string, secret []byte) error {
 	const fix = "use at least 32 random bytes, for example from: openssl rand -hex 32"
 	switch {
 	case bytes.Contains(secret, []byte("-----BEGIN ")):
-		return fmt.Errorf("auth.hmac_secret: this is a PEM file, not a shared secret; put a public key into auth.public_key_file instead")
+		return fmt.Errorf("%s.hmac_secret: this is a PEM file, not a shared secret; put a public key into %s.public_key_file instead", at, at)
 	case len(secret) < minSecretBytes:
-		return fmt.Errorf("auth.hmac_secret: %d bytes are too few to resist guessing; %s", len(secret), fix)
+		return fmt.Errorf("%s.hmac_secret: %d bytes are too few to resist guessing; %s", at, len(secret), fix)
 	case slices.Contains(wellKnownSecrets, string(bytes.TrimSpace(secret))):
-		return fmt.Errorf("auth.hmac_secret: this is a published example; %s", fix)
+		return fmt.Errorf("%s.hmac_secret: this is a published example; %s", at, fix)
 	}
 	var seen [256]bool
 	distinct := 0
@@ -95,14 +97,14 @@ func checkSecret(secret []byte) error {
 		}
 	}
 	if distinct < minSecretDistinct {
-		return fmt.Errorf("auth.hmac_secret: only %d different bytes, which is easily guessed; %s", distinct, fix)
+		return fmt.Errorf("%s.hmac_secret: only %d different bytes, which is easily guessed; %s", at, distinct, fix)
 	}
 	return nil
 }
 
 // parsePublicKeys reads every PEM block of file; text between blocks is skipped, as PEM allows. A certificate
 // only lends its key: its dates and its issuer are not looked at.
-func parsePublicKeys(file []byte) ([]any, error) {
+func parsePublicKeys(at string, file []byte) ([]any, error) {
 	var keys []any
 	for rest := file; ; {
 		var block *pem.Block
@@ -110,16 +112,16 @@ func parsePublicKeys(file []byte) ([]any, error) {
 			break
 		}
 		if len(keys) == maxPublicKeys {
-			return nil, fmt.Errorf("auth.public_key_file: more than %d keys; each token may be tried against all of them, so remove retired ones", maxPublicKeys)
+			return nil, fmt.Errorf("%s.public_key_file: more than %d keys; each token may be tried against all of them, so remove retired ones", at, maxPublicKeys)
 		}
 		key, err := parsePublicKey(block)
 		if err != nil {
-			return nil, fmt.Errorf("auth.public_key_file: PEM block %d: %w", len(keys)+1, err)
+			return nil, fmt.Errorf("%s.public_key_file: PEM block %d: %w", at, len(keys)+1, err)
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("auth.public_key_file: no PEM block found; it must hold -----BEGIN PUBLIC KEY----- (make one with: openssl pkey -in private.pem -pubout)")
+		return nil, fmt.Errorf("%s.public_key_file: no PEM block found; it must hold -----BEGIN PUBLIC KEY----- (make one with: openssl pkey -in private.pem -pubout)", at)
 	}
 	return keys, nil
 }
@@ -173,15 +175,19 @@ func familyOfKey(key any) (family, error) {
 	return "", fmt.Errorf("a key of type %T is not accepted; use RSA, ECDSA on P-256, or Ed25519", key)
 }
 
-// binding ties one allowed algorithm to the keys that it may be used with.
+// binding ties one allowed algorithm to the keys that it may be used with: keys of the configuration, or those
+// of the right family that a KeySet holds when a token comes.
 type binding struct {
-	name string
-	hmac bool
-	keys jwt.VerificationKeySet
+	name   string
+	family family
+	hmac   bool
+	keys   jwt.VerificationKeySet
+	remote *KeySet // nil: keys
 }
 
-// bind checks the allowed algorithms against the keys at hand. Without names it allows what the keys can do.
-func bind(names []string, keys []any) (map[string]*binding, error) {
+// bind checks the allowed algorithms against the keys at hand. Without names it allows what the keys can do;
+// those of a KeySet may turn out to be of any public kind.
+func bind(at string, names []string, keys []any, remote *KeySet) (map[string]*binding, error) {
 	byFamily := make(map[family][]jwt.VerificationKey)
 	for _, key := range keys {
 		f, err := familyOfKey(key)
@@ -190,9 +196,10 @@ func bind(names []string, keys []any) (map[string]*binding, error) {
 		}
 		byFamily[f] = append(byFamily[f], key)
 	}
+	fetched := func(f family) bool { return remote != nil && f != familyHMAC }
 	if len(names) == 0 {
 		for _, a := range algorithms {
-			if len(byFamily[a.family]) > 0 {
+			if len(byFamily[a.family]) > 0 || fetched(a.family) {
 				names = append(names, a.name)
 			}
 		}
@@ -201,19 +208,25 @@ func bind(names []string, keys []any) (map[string]*binding, error) {
 	for _, name := range names {
 		f, known := familyOfAlgorithm(name)
 		if !known {
-			return nil, fmt.Errorf("auth.algorithms: %q is not an algorithm of this server; use some of %s", name, algorithmNames())
+			return nil, fmt.Errorf("%s.algorithms: %q is not an algorithm of this server; use some of %s", at, name, algorithmNames())
 		}
-		if len(byFamily[f]) == 0 {
-			return nil, fmt.Errorf("auth.algorithms: %s needs %s, and none is configured; add it or remove the algorithm", name, whereFrom(f))
+		b := &binding{name: name, family: f, hmac: f == familyHMAC}
+		switch {
+		case fetched(f):
+			b.remote = remote
+		case len(byFamily[f]) > 0:
+			b.keys = jwt.VerificationKeySet{Keys: byFamily[f]}
+		default:
+			return nil, fmt.Errorf("%s.algorithms: %s needs %s, and none is configured; add it or remove the algorithm", at, name, whereFrom(at, f))
 		}
-		bindings[name] = &binding{name: name, hmac: f == familyHMAC, keys: jwt.VerificationKeySet{Keys: byFamily[f]}}
+		bindings[name] = b
 	}
 	return bindings, nil
 }
 
-func whereFrom(f family) string {
+func whereFrom(at string, f family) string {
 	if f == familyHMAC {
-		return "a secret in auth.hmac_secret or auth.hmac_secret_file"
+		return "a secret in " + at + ".hmac_secret or " + at + ".hmac_secret_file"
 	}
-	return "a key of type " + string(f) + " in auth.public_key_file"
+	return "a key of type " + string(f) + " in " + at + ".public_key_file or " + at + ".jwks_url"
 }

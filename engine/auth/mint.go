@@ -21,6 +21,7 @@ type Mint struct {
 	HMACSecret    []byte
 	PrivateKeyPEM []byte // PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY, not encrypted
 	Algorithm     string // empty: HS256, RS256, ES256 or EdDSA, after the key
+	KeyID         string // the header's kid, by which a KeySet finds the key; empty: left out
 }
 
 // Claims are what a token made by Mint says; fields left empty are left out.
@@ -30,6 +31,8 @@ type Claims struct {
 	RoomsRead []string // patterns; join only
 	Issuer    string
 	Audience  string
+	Session   string // sid, for revoking all tokens of a session
+	ID        string // jti, for revoking this token alone
 	ExpiresAt time.Time
 	NotBefore time.Time
 }
@@ -61,16 +64,19 @@ func (m Mint) Token(c Claims) (string, error) {
 	if len(c.RoomsRead) > 0 {
 		document["rooms_read"] = c.RoomsRead
 	}
-	if c.Issuer != "" {
-		document["iss"] = c.Issuer
-	}
-	if c.Audience != "" {
-		document["aud"] = c.Audience
+	for name, text := range map[string]string{"iss": c.Issuer, "aud": c.Audience, "sid": c.Session, "jti": c.ID} {
+		if text != "" {
+			document[name] = text
+		}
 	}
 	if !c.NotBefore.IsZero() {
 		document["nbf"] = c.NotBefore.Unix()
 	}
-	return jwt.NewWithClaims(method, document).SignedString(key)
+	token := jwt.NewWithClaims(method, document)
+	if m.KeyID != "" {
+		token.Header["kid"] = m.KeyID
+	}
+	return token.SignedString(key)
 }
 
 // key returns the secret or the parsed private key, checked like the keys of a Verifier.
@@ -79,7 +85,7 @@ func (m Mint) key() (any, error) {
 	case len(m.HMACSecret) > 0 && len(m.PrivateKeyPEM) > 0:
 		return nil, errors.New("sign with a secret or with a private key, not with both")
 	case len(m.HMACSecret) > 0:
-		return m.HMACSecret, checkSecret(m.HMACSecret)
+		return m.HMACSecret, checkSecret("auth", m.HMACSecret)
 	case len(m.PrivateKeyPEM) > 0:
 		return parsePrivateKey(m.PrivateKeyPEM)
 	}

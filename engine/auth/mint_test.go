@@ -62,6 +62,27 @@ func TestMintedTokensAreAccepted(t *testing.T) {
 	}
 }
 
+// TestMintNames: kid, sid and jti are there if they were asked for, and not otherwise.
+func TestMintNames(t *testing.T) {
+	k := keys()
+	v := newVerifier(t, Options{KeySet: settled(t, jwk(t, k.p256, kid("1")))})
+	for _, id := range []string{"1", ""} {
+		claims := minted
+		claims.Session, claims.ID = id, id
+		token, err := Mint{PrivateKeyPEM: privatePEM(t, k.p256), KeyID: id}.Token(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := mustBe(t, v, []byte(token), 0).Identity
+		if who.Session != MarkOf(RevokedSession, id) || who.Token != MarkOf(RevokedToken, id) || (who.Session != 0) != (id != "") {
+			t.Errorf("%+v", who)
+		}
+		if strings.Contains(v.Explain(token).Header, "kid") != (id != "") {
+			t.Error(v.Explain(token).Header)
+		}
+	}
+}
+
 func TestMintRefuses(t *testing.T) {
 	k := keys()
 	good := Mint{HMACSecret: testSecret}

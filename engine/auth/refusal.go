@@ -26,7 +26,7 @@ const (
 	RefusedExpired
 	// RefusedNotYetValid: nbf or iat lies further in the future than the leeway.
 	RefusedNotYetValid
-	// RefusedIssuer: iss is missing or another one than configured.
+	// RefusedIssuer: iss is missing or not among those configured.
 	RefusedIssuer
 	// RefusedAudience: aud is missing or does not contain the configured one.
 	RefusedAudience
@@ -36,6 +36,15 @@ const (
 	RefusedBadUser
 	// RefusedBadRooms: rooms or rooms_read is not a list of at most 64 legal patterns.
 	RefusedBadRooms
+	// RefusedUnknownKey: the header's kid, or its absence, fits no key of the issuer's key set, as far as the
+	// last refresh can tell. [Verdict.Await] may start another.
+	RefusedUnknownKey
+	// RefusedNoKeys: the issuer's key set could not be fetched, so that nobody knows whether the token is good:
+	// a fault of this server and not of the client's, see Unavailable.
+	RefusedNoKeys
+	// RefusedRevoked: the token is in order but its user, session or itself is in a [Revocations]. A Verifier
+	// never says so; it is the word for whoever asks both.
+	RefusedRevoked
 
 	refusalEnd
 )
@@ -56,6 +65,9 @@ var refusalWords = [refusalEnd]string{
 	RefusedNoUser:      "no_user",
 	RefusedBadUser:     "bad_user",
 	RefusedBadRooms:    "bad_rooms",
+	RefusedUnknownKey:  "unknown_key",
+	RefusedNoKeys:      "no_keys",
+	RefusedRevoked:     "revoked",
 }
 
 var refusalSentences = [refusalEnd]string{
@@ -69,11 +81,14 @@ var refusalSentences = [refusalEnd]string{
 	RefusedBadTime:     "exp must be a whole number of seconds since 1970, and nbf and iat numbers of seconds, all before the year 10000",
 	RefusedExpired:     "the token has expired",
 	RefusedNotYetValid: "the token's nbf or iat lies in the future; compare the clocks of the issuer and of this server",
-	RefusedIssuer:      "the iss claim is not the one that auth.issuer names",
-	RefusedAudience:    "the aud claim does not contain the one that auth.audience names",
+	RefusedIssuer:      "the iss claim is not one that auth.issuer or auth.issuers names",
+	RefusedAudience:    "the aud claim does not contain the one that auth.audience, or the issuer's entry in auth.issuers, names",
 	RefusedNoUser:      "the sub claim, which names the user, is missing or empty",
 	RefusedBadUser:     "the sub claim must be a string of 1 to 128 bytes of UTF-8 without control characters",
 	RefusedBadRooms:    "rooms and rooms_read must each be a list of at most 64 patterns of 1 to 128 bytes out of A-Z a-z 0-9 . _ ~ : - where * stands for a whole segment and ** for the last ones",
+	RefusedUnknownKey:  "the issuer's key set has no key for this token's kid and alg",
+	RefusedNoKeys:      "the issuer's key set could not be fetched; the same token may be accepted later",
+	RefusedRevoked:     "the user, the session or the token itself has been revoked",
 }
 
 // Refusals returns every Refusal, for registering one metric each. The slice is the caller's.
@@ -95,6 +110,10 @@ func (r Refusal) String() string {
 
 // Error makes a Refusal an error; the text is constant for each Refusal.
 func (r Refusal) Error() string { return "token refused: " + r.String() }
+
+// Unavailable reports whether the refusal says nothing against the token: the client should come again with the
+// same one (503, not 401).
+func (r Refusal) Unavailable() bool { return r == RefusedNoKeys }
 
 // Explain returns one sentence about what is wrong and what is wanted, the same for every token.
 // [Verifier.Explain] says it about one token.

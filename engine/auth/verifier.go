@@ -19,7 +19,7 @@ const (
 	defaultTokenBytes = 8 << 10
 	// maxLeeway bounds how long an expired token may still open a connection.
 	maxLeeway = 30 * time.Second
-	// maxCacheEntries keeps a slip of the pen from taking all memory: 16 Mi entries are 800 MB.
+	// maxCacheEntries keeps a slip of the pen from taking all memory: 16 Mi entries are 1.2 GB.
 	maxCacheEntries = 16 << 20
 )
 
@@ -27,12 +27,14 @@ const (
 type Options struct {
 	HMACSecret   []byte           // shared secret for HS256, HS384 and HS512; at least 32 bytes
 	PublicKeys   []byte           // PEM text with up to 8 PUBLIC KEY, RSA PUBLIC KEY or CERTIFICATE blocks
+	KeySet       *KeySet          // public keys that are fetched, in place of PublicKeys; the caller starts and closes it
 	Algorithms   []string         // what tokens may be signed with; empty: all that the keys can do
 	Issuer       string           // required iss; empty: not checked
 	Audience     string           // required in aud; empty: not checked
+	Issuers      []Issuer         // several issuers; all of the above must then be empty
 	Leeway       time.Duration    // tolerated difference between clocks, at most 30 s
 	TokenBytes   int              // longest token looked at; 0: 8 KiB
-	CacheEntries int              // verified tokens remembered, at about 49 bytes each; 0: none
+	CacheEntries int              // verified tokens remembered, at about 73 bytes each; 0: none
 	Now          func() time.Time // the wall clock; nil: time.Now
 }
 
@@ -41,16 +43,16 @@ type Identity struct {
 	User    string
 	Expires int64 // the exp claim, Unix seconds, without leeway
 	Rights  *Rights
+	Session Mark // of the sid claim, 0 without one
+	Token   Mark // of the jti claim, likewise
 }
 
 // Verifier checks tokens. All of its methods may be called from any goroutine.
 type Verifier struct {
 	// static after New
-	bindings   map[string]*binding
-	names      []string // of the bindings, ascending
-	parser     *jwt.Parser
-	issuer     string
-	audience   string
+	issuers    map[string]*issuer // by name
+	only       *issuer            // nil if there are several
+	hmac       map[string]bool    // all algorithms of all issuers: whether it is an HMAC
 	leeway     time.Duration
 	tokenBytes int
 	now        func() time.Time
@@ -62,8 +64,24 @@ type Verifier struct {
 
 // New makes a Verifier, or says in one sentence which configuration key is wrong and what to write instead.
 func New(o Options) (*Verifier, error) {
-	bindings, err := bindingsOf(o)
-	if err != nil {
+	v := &Verifier{
+		hmac:       make(map[string]bool),
+		leeway:     o.Leeway,
+		tokenBytes: cmp.Or(o.TokenBytes, defaultTokenBytes),
+		now:        o.Now,
+		rights:     newInternTable(),
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	var err error
+	if v.issuers, err = issuersOf(o, []jwt.ParserOption{
+		jwt.WithStrictDecoding(),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithLeeway(v.leeway),
+		jwt.WithTimeFunc(v.now),
+	}); err != nil {
 		return nil, err
 	}
 	switch {
@@ -74,63 +92,23 @@ func New(o Options) (*Verifier, error) {
 	case o.CacheEntries < 0 || o.CacheEntries > maxCacheEntries:
 		return nil, fmt.Errorf("auth: a cache of %d tokens is not possible; use 0 (off) to %d", o.CacheEntries, maxCacheEntries)
 	}
-	v := &Verifier{
-		bindings:   bindings,
-		names:      slices.Sorted(maps.Keys(bindings)),
-		issuer:     o.Issuer,
-		audience:   o.Audience,
-		leeway:     o.Leeway,
-		tokenBytes: cmp.Or(o.TokenBytes, defaultTokenBytes),
-		now:        o.Now,
-		rights:     newInternTable(),
-	}
-	if v.now == nil {
-		v.now = time.Now
+	for _, i := range v.issuers {
+		if len(o.Issuers) == 0 {
+			v.only = i
+		}
+		for name, b := range i.bindings {
+			v.hmac[name] = b.hmac
+		}
 	}
 	if o.CacheEntries > 0 {
 		v.cache = newCache(o.CacheEntries, int64(o.Leeway/time.Second))
 	}
-	options := []jwt.ParserOption{
-		jwt.WithValidMethods(v.names),
-		jwt.WithStrictDecoding(),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		jwt.WithLeeway(v.leeway),
-		jwt.WithTimeFunc(v.now),
-	}
-	if v.issuer != "" {
-		options = append(options, jwt.WithIssuer(v.issuer))
-	}
-	if v.audience != "" {
-		options = append(options, jwt.WithAudience(v.audience))
-	}
-	v.parser = jwt.NewParser(options...)
 	return v, nil
 }
 
-func bindingsOf(o Options) (map[string]*binding, error) {
-	var keys []any
-	if len(o.HMACSecret) > 0 {
-		if err := checkSecret(o.HMACSecret); err != nil {
-			return nil, err
-		}
-		keys = append(keys, slices.Clone(o.HMACSecret))
-	}
-	if len(o.PublicKeys) > 0 {
-		public, err := parsePublicKeys(o.PublicKeys)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, public...)
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("auth.mode: jwt needs a key to check tokens with; set auth.hmac_secret_file or auth.public_key_file, or auth.mode: anonymous to let everybody in")
-	}
-	return bind(o.Algorithms, keys)
-}
-
-// Cached returns the identity of a token that Verify accepted before and that has not expired since. It never
-// blocks for longer than a look-up, takes under a microsecond for a usual token, and allocates nothing.
+// Cached returns the identity of a token that was accepted before, unless it has expired since or the key set that
+// its key came from has changed. It never blocks for longer than a look-up, takes under a microsecond for a usual
+// token, and allocates nothing.
 func (v *Verifier) Cached(token []byte) (Identity, bool) {
 	if v.cache == nil || len(token) > v.tokenBytes {
 		return Identity{}, false
@@ -155,25 +133,22 @@ func (v *Verifier) Inline(token []byte) bool {
 	if refusal != 0 {
 		return false
 	}
-	b := v.bindings[string(h.algorithm)]
-	return b != nil && b.hmac
+	return v.hmac[string(h.algorithm)]
 }
 
 // Verify checks a token in full and remembers it if it is good. The error is always a [Refusal]. It never
 // waits for anything but the processor: about 5 us for HMAC, 30 to 250 us for the others, more if several
-// public keys are configured. It keeps nothing of token.
+// public keys are configured. It keeps nothing of token. Where keys are fetched, Check tells more.
 func (v *Verifier) Verify(token []byte) (Identity, error) {
-	_, identity, refusal := v.check(token)
-	if refusal != 0 {
-		return Identity{}, refusal
+	d := v.Check(token)
+	if d.Refusal != 0 {
+		return Identity{}, d.Refusal
 	}
-	if v.cache != nil {
-		v.cache.store(cacheKeyOf(token), identity, v.now().Unix())
-	}
-	return identity, nil
+	return d.Identity, nil
 }
 
-// check is Verify without the cache; it also returns the claims as far as they were read.
+// check is Check without the cache and without the road to new keys; it also returns the claims as far as they
+// were read.
 func (v *Verifier) check(token []byte) (*claims, Identity, Refusal) {
 	c := newClaims()
 	if len(token) > v.tokenBytes {
@@ -188,13 +163,16 @@ func (v *Verifier) check(token []byte) (*claims, Identity, Refusal) {
 	if refusal != 0 {
 		return c, Identity{}, refusal
 	}
-	if c.binding = v.bindings[string(h.algorithm)]; c.binding == nil {
+	if _, allowed := v.hmac[string(h.algorithm)]; !allowed {
 		return c, Identity{}, RefusedAlgorithm
 	}
 	if h.critical {
 		return c, Identity{}, RefusedCritical
 	}
-	if _, err := v.parser.ParseWithClaims(string(token), c, keysFor); err != nil {
+	if refusal := v.choose(c, &h, p.claims); refusal != 0 {
+		return c, Identity{}, refusal
+	}
+	if _, err := c.from.parser.ParseWithClaims(string(token), c, keysFor); err != nil {
 		return c, Identity{}, refusalOf(err)
 	}
 	if c.userFault != 0 {
@@ -203,7 +181,30 @@ func (v *Verifier) check(token []byte) (*claims, Identity, Refusal) {
 	if c.roomsFault != 0 || checkPatterns("rooms", c.rooms) != nil || checkPatterns("rooms_read", c.roomsRead) != nil {
 		return c, Identity{}, RefusedBadRooms
 	}
-	return c, Identity{User: c.user, Expires: c.expires, Rights: v.rights.get(canonical(c.rooms, c.roomsRead))}, 0
+	return c, Identity{
+		User: c.user, Expires: c.expires, Rights: v.rights.get(canonical(c.rooms, c.roomsRead)),
+		Session: c.session, Token: c.token,
+	}, 0
+}
+
+// choose settles what a token is checked with, before anything in it is believed: the issuer, that issuer's
+// binding of the algorithm, and the keys.
+func (v *Verifier) choose(c *claims, h *header, part []byte) Refusal {
+	from, refusal := v.issuerOf(part)
+	if refusal != 0 {
+		return refusal
+	}
+	c.from, c.binding = from, from.bindings[string(h.algorithm)]
+	switch {
+	case c.binding == nil:
+		return RefusedAlgorithm
+	case c.binding.remote == nil:
+		c.keys = c.binding.keys
+		return 0
+	}
+	c.guessed = len(h.keyID) == 0
+	c.keys, c.table, refusal = c.binding.remote.find(h, c.binding)
+	return refusal
 }
 
 // keysFor hands the library the keys that were bound to the header's algorithm before it looked at the token.
@@ -212,7 +213,7 @@ func keysFor(token *jwt.Token) (any, error) {
 	if !ok || token.Method.Alg() != c.binding.name {
 		return nil, RefusedMalformed
 	}
-	return c.binding.keys, nil
+	return c.keys, nil
 }
 
 // refusalOf puts the library's many-layered errors into our list. Our own Refusals, from the getters of
@@ -241,7 +242,7 @@ func refusalOf(err error) Refusal {
 }
 
 // Algorithms returns what tokens may be signed with, for the log at start and for messages.
-func (v *Verifier) Algorithms() string { return strings.Join(v.names, ", ") }
+func (v *Verifier) Algorithms() string { return strings.Join(slices.Sorted(maps.Keys(v.hmac)), ", ") }
 
 // CacheLen returns how many tokens the cache holds, expired ones that nobody asked for included.
 func (v *Verifier) CacheLen() int {

