@@ -11,7 +11,7 @@ import (
 )
 
 // encoders write publications for each dialect on whatever goroutine publishes.
-var encoders = [numDialects]protocol.Codec{dialectV1: roostv1.New(), dialectRaw: raw.Codec{}}
+var encoders = [dialectV1Deflate]protocol.Codec{dialectV1: roostv1.New(), dialectRaw: raw.Codec{}}
 
 // delivery is one publication on its way to the loops of this node: the payload copied once, and each dialect's
 // frame made once, by the first loop that has such a member. Loops share it and the last one gives it back.
@@ -26,6 +26,7 @@ type delivery struct {
 	mu     sync.Mutex
 	made   [numDialects]bool
 	frames [numDialects][]byte
+	form   protocol.Form
 }
 
 // maxKeptFrame bounds the memory that an unused delivery keeps for the next one.
@@ -93,25 +94,33 @@ func (l *Loop) deliverHere(p *fanout.Publication) {
 			continue
 		}
 		if b, form := l.codecs[i].AppendPush(l.headroom(), &l.push); form != protocol.NoMessage {
-			l.gather(r, seal(b, form), handle(p.Sender).slot(), l.now)
+			l.gather(r, l.finished(dialect(i), b, form), handle(p.Sender).slot(), l.now)
 		}
 	}
 }
 
-// frame is the publication in one dialect, ready to be sent; empty if the dialect has no word for it.
-func (d *delivery) frame(to dialect) []byte {
+// frame is the publication in one dialect, ready to be sent; empty if the dialect has no word for it. The first loop
+// that asks makes it; others wait, for some microseconds, or some hundred where a large one is compressed.
+func (d *delivery) frame(to dialect, l *Loop) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.made[to] {
-		d.made[to] = true
-		buf := append(d.frames[to][:0], make([]byte, headroomBytes)...)
-		b, form := encoders[to].AppendPush(buf, &d.push)
-		d.frames[to] = b
+	if plain := to.plain(); !d.made[plain] {
+		d.made[plain] = true
+		buf := append(d.frames[plain][:0], make([]byte, headroomBytes)...)
+		b, form := encoders[plain].AppendPush(buf, &d.push)
+		d.frames[plain], d.form = b, form
 		if form == protocol.NoMessage {
-			d.frames[to] = b[:0]
+			d.frames[plain] = b[:0]
 		} else {
 			seal(b, form)
 		}
+	}
+	if to.deflates() && !d.made[to] {
+		d.made[to] = true
+		d.frames[to] = l.deflate(d.frames[to][:0], d.frames[to.plain()], d.form)
+	}
+	if len(d.frames[to]) == 0 {
+		to = to.plain() // better sent as it is
 	}
 	if len(d.frames[to]) == 0 {
 		return nil
@@ -145,7 +154,7 @@ func (l *Loop) deliver(d *delivery) {
 		if r == nil {
 			continue
 		}
-		if b := d.frame(dialect(i)); len(b) > 0 {
+		if b := d.frame(dialect(i), l); len(b) > 0 {
 			sender := uint32(0)
 			if d.sender != 0 && d.sender.loop() == l.index && l.conns.find(d.sender) != nil {
 				sender = d.sender.slot()

@@ -134,7 +134,7 @@ func (l *Loop) publish(c *Conn, cmd *protocol.Command) {
 		p.Sender = uint64(c.handle(l))
 	}
 	l.count.publications[sourceClient]++
-	if c.dialect == dialectRaw {
+	if c.dialect.plain() == dialectRaw {
 		l.server.router.Publish(p, nil) // a dialect without answers
 		return
 	}
@@ -154,7 +154,7 @@ func (c *Conn) takePublish(l *Loop) (bool, time.Duration) {
 
 // mayPublish finds the room, nil if it has no members here, and its name, and checks membership and rights.
 func (l *Loop) mayPublish(c *Conn, cmd *protocol.Command) (r *Room, name string, code protocol.ErrorCode, detail string) {
-	if c.dialect == dialectRaw {
+	if c.dialect.plain() == dialectRaw {
 		r = l.roomTable[c.first.room]
 	} else {
 		r = l.findRoom(c.dialect, cmd.Room)

@@ -14,6 +14,7 @@ import (
 	"github.com/roost-ws/roost/engine/wheel"
 	"github.com/roost-ws/roost/fanout"
 	"github.com/roost-ws/roost/protocol"
+	"github.com/roost-ws/roost/protocol/deflate"
 	"github.com/roost-ws/roost/protocol/frame"
 	"github.com/roost-ws/roost/protocol/handshake"
 	"github.com/roost-ws/roost/protocol/raw"
@@ -56,6 +57,13 @@ type Loop struct {
 	acks       freelist[acknowledgement]
 	spare      *frame.Assembler // reads connections that hold no partial frame
 	frames     frame.Limits
+
+	// Compression: one of each a loop, which take up memory once they are used.
+	framesDeflate frame.Limits
+	inflater      deflate.Inflater
+	deflater      *deflate.Deflater
+	inflated      []byte
+	deflated      []byte
 
 	// Scratch of one turn or less.
 	request     handshake.Request
@@ -199,8 +207,12 @@ func newLoop(s *Server, index int) *Loop {
 	l.readWall()
 	l.wheel = wheel.New(&l.conns, wheelSlots, l.tick)
 	l.bufs = bufpool.New(s.limits.FreeBufferBytes)
-	l.codecs = [numDialects]protocol.Codec{dialectV1: roostv1.New(), dialectRaw: raw.Codec{}}
+	v1 := roostv1.New()
+	l.codecs = [numDialects]protocol.Codec{v1, raw.Codec{}, v1, raw.Codec{}}
 	l.frames = frame.Limits{MessageBytes: s.limits.MessageBytes, Fragments: s.limits.Fragments}
+	l.framesDeflate = l.frames
+	l.framesDeflate.Deflate = true
+	l.deflater = deflate.NewDeflater(s.compression.Threshold)
 	l.spare = l.assemblers.get()
 	l.heldMost = int64(s.limits.OutboundTotal / s.loopCount)
 	l.stepTask = gnet.RunnableFunc(l.step)

@@ -7,6 +7,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/roost-ws/roost/protocol"
+	"github.com/roost-ws/roost/protocol/deflate"
 	"github.com/roost-ws/roost/protocol/frame"
 	"github.com/roost-ws/roost/protocol/handshake"
 	"github.com/roost-ws/roost/protocol/proxyproto"
@@ -57,7 +58,8 @@ type counters struct {
 	gaps, pings             uint64
 	rateLimited             [numLimited]uint64
 	slowConsumers           uint64
-	panics                  uint64
+	panics, compressed      uint64
+	inflateErrors           [8]uint64 // by deflate.Error
 
 	// Levels, set when the counters are copied.
 	open, rooms, members, held, buffersInUse, activities uint64
@@ -143,6 +145,7 @@ func (s *Server) writeCounters(w io.Writer) {
 	counter(w, "gaps_total", t.gaps)
 	counter(w, "slow_consumers_total", t.slowConsumers)
 	counter(w, "panics_total", t.panics)
+	counter(w, "compressed_total", t.compressed)
 	s.writeLabelled(w, &t)
 	s.writeAcceptor(w)
 	s.writeBox(w, &t)
@@ -161,6 +164,9 @@ func (s *Server) writeLabelled(w io.Writer, t *counters) {
 	}
 	for _, e := range frame.Errors() {
 		counter(w, labelled("frame_errors_total", "reason", e.Reason()), t.violations[e])
+	}
+	for _, e := range deflate.Errors() {
+		counter(w, labelled("inflate_errors_total", "reason", e.Reason()), t.inflateErrors[e])
 	}
 	for _, e := range proxyproto.Errors() {
 		counter(w, labelled("proxy_errors_total", "reason", e.Reason()), t.proxyErrors[e])
@@ -203,6 +209,7 @@ func (c *counters) add(o *counters) {
 		{&c.received, &o.received}, {&c.receivedBytes, &o.receivedBytes}, {&c.sent, &o.sent},
 		{&c.sentBytes, &o.sentBytes}, {&c.writes, &o.writes}, {&c.deliveries, &o.deliveries},
 		{&c.gaps, &o.gaps}, {&c.pings, &o.pings}, {&c.slowConsumers, &o.slowConsumers}, {&c.panics, &o.panics},
+		{&c.compressed, &o.compressed},
 		{&c.open, &o.open}, {&c.rooms, &o.rooms}, {&c.members, &o.members}, {&c.held, &o.held},
 		{&c.buffersInUse, &o.buffersInUse}, {&c.activities, &o.activities},
 	} {
@@ -214,6 +221,7 @@ func (c *counters) add(o *counters) {
 	addEach(c.violations[:], o.violations[:])
 	addEach(c.errors[:], o.errors[:])
 	addEach(c.proxyErrors[:], o.proxyErrors[:])
+	addEach(c.inflateErrors[:], o.inflateErrors[:])
 	addEach(c.publications[:], o.publications[:])
 	addEach(c.dropped[:], o.dropped[:])
 	addEach(c.rateLimited[:], o.rateLimited[:])

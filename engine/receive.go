@@ -19,8 +19,12 @@ func (c *Conn) receive(l *Loop, p []byte) {
 		a = c.act.in
 	}
 	fresh := !kept
+	limits := &l.frames
+	if c.dialect.deflates() {
+		limits = &l.framesDeflate
+	}
 	for {
-		ev, rest, err := a.Next(p, &l.frames, l.bufs)
+		ev, rest, err := a.Next(p, limits, l.bufs)
 		if err != nil {
 			fault, _ := err.(frame.Error)
 			c.violated(l, fault)
@@ -87,7 +91,9 @@ func (c *Conn) event(l *Loop, ev *frame.Event) {
 	case frame.Message:
 		l.stir()
 		l.count.received++
-		c.message(l, ev.Op == ws.OpBinary, ev.Payload)
+		if payload, ok := c.inflate(l, ev); ok {
+			c.message(l, ev.Op == ws.OpBinary, payload)
+		}
 	case frame.Ping:
 		if ok, _ := c.busy(l).controls.Take(l.limits.Controls, l.now); !ok {
 			l.count.rateLimited[limitedControls]++
@@ -104,7 +110,7 @@ func (c *Conn) event(l *Loop, ev *frame.Event) {
 
 // message hands one whole message to the dialect and its command to dispatch.
 func (c *Conn) message(l *Loop, bin bool, payload []byte) {
-	if bin && c.dialect == dialectV1 {
+	if bin && c.dialect.plain() == dialectV1 {
 		c.close(l, CloseDataKind)
 		return
 	}

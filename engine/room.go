@@ -6,16 +6,22 @@ import (
 	"github.com/roost-ws/roost/protocol"
 )
 
-// dialect says which protocol a connection speaks, and so which encoding of a publication it gets.
+// dialect says which protocol a connection speaks, compressed or not, and so which encoding of a publication it gets.
 type dialect uint8
 
 const (
-	dialectV1  dialect = iota // roost.v1
-	dialectRaw                // /raw/{room}
+	dialectV1         dialect = iota // roost.v1
+	dialectRaw                       // /raw/{room}
+	dialectV1Deflate                 // roost.v1 with permessage-deflate
+	dialectRawDeflate                // /raw/{room} with permessage-deflate
 	numDialects
 )
 
-// Room is the members of one room, of one dialect, on one loop. Loop only.
+// plain is the dialect without compression, deflates whether it has any.
+func (d dialect) plain() dialect { return d % dialectV1Deflate }
+func (d dialect) deflates() bool { return d >= dialectV1Deflate }
+
+// Room is the members of one room, of one dialect, on one loop: those who get the same bytes. Loop only.
 //
 // A member is its connection's slot with one bit more, the mark. A walk flips the room's mark and serves from
 // the end every member that bears the old one: whoever joins meanwhile is given the new mark, and whoever is

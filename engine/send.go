@@ -18,14 +18,21 @@ const headroomBytes = 10
 func (l *Loop) headroom() []byte { return l.arena.reserve(512)[:headroomBytes] }
 
 // seal writes the frame header into the headroom in front of an encoded payload and returns the frame.
-func seal(b []byte, form protocol.Form) []byte {
+func seal(b []byte, form protocol.Form) []byte { return sealAs(b, form, false) }
+
+// sealAs is seal for a payload that is compressed, or not.
+func sealAs(b []byte, form protocol.Form, compressed bool) []byte {
 	op := ws.OpText
 	if form == protocol.BinaryMessage {
 		op = ws.OpBinary
 	}
 	n := len(b) - headroomBytes
 	start := headroomBytes - frame.HeaderSize(n)
-	frame.AppendHeader(b[start:start], op, n)
+	if compressed {
+		frame.AppendCompressedHeader(b[start:start], op, n)
+	} else {
+		frame.AppendHeader(b[start:start], op, n)
+	}
 	return b[start:]
 }
 

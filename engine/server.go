@@ -49,6 +49,8 @@ type Options struct {
 	Linger time.Duration
 	// Limits are the bounds; zero fields take their defaults.
 	Limits Limits
+	// Compression says whether permessage-deflate is offered to clients.
+	Compression CompressionOptions
 	// Heartbeat is how often a ping is sent, HeartbeatTimeout how long after one a peer may stay silent.
 	Heartbeat, HeartbeatTimeout time.Duration
 	// Drain are the times of an orderly end.
@@ -78,6 +80,7 @@ type Server struct {
 	queryToken    bool
 	anonymous     auth.Identity
 	origins       *handshake.OriginPolicy
+	compression   CompressionOptions
 	proxyRequired bool
 	proxyLimits   proxyproto.Limits
 	trusted       *clientaddr.Trust
@@ -131,7 +134,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		limits: limits, loopCount: o.Loops, addresses: o.Listen, capCause: cause, node: o.Node,
 		verifier: o.Verifier, leeway: int64(o.TokenLeeway / time.Second), refuseByClose: o.RefuseByClose,
-		queryToken: o.QueryToken, origins: o.Origins, proxyRequired: o.ProxyRequired,
+		queryToken: o.QueryToken, origins: o.Origins, compression: o.Compression, proxyRequired: o.ProxyRequired,
 		proxyLimits: proxyproto.Limits{HeaderBytes: limits.ProxyBytes}, trusted: clientaddr.NewTrust(o.Trusted), broker: o.Broker, log: o.Log, wall: o.Wall,
 		heartbeat: o.Heartbeat, drain: o.Drain, rules: o.Rooms, defaultRule: RoomRule{SlowConsumer: o.SlowConsumer},
 		anonymous: auth.Identity{User: anonymousUser, Rights: auth.All}, epoch: time.Now(),

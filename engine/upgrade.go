@@ -9,6 +9,7 @@ import (
 
 	"github.com/roost-ws/roost/engine/auth"
 	"github.com/roost-ws/roost/protocol"
+	"github.com/roost-ws/roost/protocol/deflate"
 	"github.com/roost-ws/roost/protocol/frame"
 	"github.com/roost-ws/roost/protocol/handshake"
 )
@@ -216,6 +217,11 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 		c.refuse(l, refusal)
 		return
 	}
+	extensions, verdict := l.negotiate(r)
+	if verdict == deflate.Malformed {
+		c.refuse(l, handshake.Malformed)
+		return
+	}
 	if !l.server.admission.enter(who.User) {
 		c.refuse(l, handshake.UserLimit)
 		return
@@ -224,9 +230,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	c.expires = l.server.deadlineOf(who.Expires)
 	c.phase = phaseOpen
 	l.opened++
-	if t == targetRaw {
-		c.dialect = dialectRaw
-	}
+	c.dialect = dialectOf(t, verdict == deflate.Accepted)
 	l.count.handshakes++
 	if offer.EchoesToken() {
 		l.count.tokensEchoed++
@@ -234,7 +238,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	if attempt, n := r.QueryValue("attempt"); n > 0 && isPositive(attempt) || l.server.recent.saw(c.user, l.unix) {
 		l.count.reconnects++
 	}
-	c.control(l, l.arena.commit(handshake.AppendSwitching(l.arena.reserve(1024), r.Key, offer.Echo, nil)))
+	c.control(l, l.arena.commit(handshake.AppendSwitching(l.arena.reserve(1024), r.Key, offer.Echo, extensions)))
 	interval := ticks(l.server.heartbeat)
 	c.nextPing = l.beatAt(l.tick + interval/2 + rand.Uint32N(interval/2+1))
 	l.ages.begin(c.slot, l.tick, ticks(l.limits.MaxAge))

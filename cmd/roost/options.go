@@ -100,6 +100,7 @@ func engineOptions(c *config.Config) (engine.Options, error) {
 		RefuseByClose:    c.Auth.Refuse == config.RefuseClose,
 		QueryToken:       c.Auth.QueryToken,
 		Origins:          origins,
+		Compression:      engine.CompressionOptions{On: c.Compression.Mode == config.CompressionOn, Threshold: int(c.Compression.Threshold)},
 		ProxyRequired:    c.Proxy.Mode == config.ProxyRequire,
 		Trusted:          c.Proxy.Trusted,
 		Limits:           engineLimits(c),

@@ -10,7 +10,6 @@ var unavailable = []struct {
 	wanted func(*Config) bool
 	fix    string
 }{
-	{"compression.mode", func(c *Config) bool { return c.Compression.Mode != CompressionOff }, "write off"},
 	{"auth.jwks_url", func(c *Config) bool { return c.Auth.JWKSURL != "" }, "set auth.public_key_file"},
 	{"broker.url", func(c *Config) bool { return c.Broker.URL != brokerMemory }, "write memory:"},
 	{"history.size", func(c *Config) bool { return c.History.Size > 0 }, "write 0"},
