@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -15,9 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/roost-ws/roost/protocol/handshake"
-	"github.com/roost-ws/roost/protocol/proxyproto"
 )
 
 // acceptor takes connections from the node's listeners and enrols them into loops.
@@ -32,7 +28,7 @@ type acceptor struct {
 	working   sync.WaitGroup
 	stopped   atomic.Bool
 	stopping  chan struct{}
-	refusing  chan struct{} // bounds the refusals that are under way
+	refusals  refusals
 
 	// Any goroutine.
 	accepted, refusedFull, failed atomic.Uint64
@@ -42,8 +38,6 @@ type acceptor struct {
 type arrival struct{ opened bool }
 
 const (
-	// maxRefusing is how many refused connections may be told so at once; more are closed without a word.
-	maxRefusing = 64
 	// acceptWorkers enrol connections of one listener at once: enrolment waits for the loop, and one busy loop
 	// must not stop the others' accepts.
 	acceptWorkers = 4
@@ -198,63 +192,4 @@ func (a *acceptor) take(c *net.TCPConn) bool {
 	s.admission.giveBack()
 	a.failed.Add(1)
 	return false
-}
-
-// refuse tells a connection above the cap so, from a few goroutines: the descriptor limit's reserve has room for
-// them. A balancer's health check is answered as ever, or a full node would be taken for a dead one.
-func (a *acceptor) refuse(c *net.TCPConn) {
-	select {
-	case a.refusing <- struct{}{}:
-	default:
-		a.refusedFull.Add(1)
-		_ = c.SetLinger(0)
-		c.Close()
-		return
-	}
-	a.working.Go(func() {
-		defer func() { <-a.refusing }()
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(time.Second))
-		_, _ = c.Write(a.answer(c))
-		_ = c.CloseWrite()
-		_, _ = io.CopyN(io.Discard, c, int64(a.server.limits.HeadBytes))
-	})
-}
-
-// answer reads a request head as far as it comes and says what a node without room says to it.
-func (a *acceptor) answer(c io.Reader) []byte {
-	var r handshake.Request
-	var head []byte
-	buf := make([]byte, 2048)
-	proxied := a.server.proxyRequired
-	for {
-		n, err := c.Read(buf)
-		head = append(head, buf[:n]...)
-		if proxied {
-			_, n, fault := proxyproto.Parse(head, &a.server.proxyLimits)
-			if fault != nil || n == 0 && err != nil {
-				a.refusedFull.Add(1)
-				return nil
-			}
-			if n == 0 {
-				continue
-			}
-			head, proxied = head[n:], false
-		}
-		parsed, refusal := r.Parse(head, &a.server.headLimits)
-		t := targetOf(r.Path)
-		if refusal == handshake.HTTPVersion {
-			t = oldCheck(head)
-		}
-		switch {
-		case t == targetHealth || t == targetReady:
-			status, body := a.server.check(t)
-			return handshake.AppendText(nil, status, body)
-		case refusal != handshake.Accepted:
-			return refusal.Append(nil, retryAfter)
-		case parsed > 0 || err != nil:
-			a.refusedFull.Add(1)
-			return handshake.Full.Append(nil, retryAfter)
-		}
-	}
 }

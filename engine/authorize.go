@@ -39,10 +39,36 @@ func (a *authorizer) work() {
 		case <-a.quit:
 			return
 		case j := <-a.jobs:
-			identity, err := a.verifier.Verify(j.token)
-			j.loop.mailbox.post(letter{kind: letterAuthorized, handle: j.handle, identity: identity, err: err, id: j.id})
+			a.check(j)
 		}
 	}
+}
+
+// check sends a verdict to the loop that waits for it, or puts the question off until keys have come that may change
+// it. What waits for keys is bounded by them, and by the handshake's deadline.
+func (a *authorizer) check(j authorizeJob) {
+	d := a.verifier.Check(j.token)
+	if d.Refusal != 0 && d.Await(func() { a.askAgain(j) }) {
+		return
+	}
+	j.answer(d.Identity, d.Refusal)
+}
+
+// askAgain queues a token whose keys may have come. Any goroutine; never blocks.
+func (a *authorizer) askAgain(j authorizeJob) {
+	select {
+	case a.jobs <- j:
+	default:
+		j.answer(auth.Identity{}, auth.RefusedNoKeys)
+	}
+}
+
+func (j *authorizeJob) answer(who auth.Identity, refusal auth.Refusal) {
+	x := letter{kind: letterAuthorized, handle: j.handle, identity: who, id: j.id}
+	if refusal != 0 {
+		x.err = refusal
+	}
+	j.loop.mailbox.post(x)
 }
 
 // ask queues a token, which is copied. False means that too many wait already. Never blocks.
@@ -91,9 +117,6 @@ func (l *Loop) authorized(x *letter) {
 	if c == nil {
 		return
 	}
-	if x.err != nil {
-		l.countTokenRefusal(x.err)
-	}
 	switch c.phase {
 	case phaseAuthorizing:
 		c.unpark(l, x)
@@ -120,10 +143,27 @@ func (c *Conn) unpark(l *Loop, x *letter) {
 	case l.server.state.Load() != stateServing:
 		c.refuse(l, handshake.Draining)
 	case x.err != nil:
-		c.refuseToken(l, r, &offer)
+		c.refuseUnverified(l, r, &offer, x.err)
 	default:
 		c.admitUser(l, r, &offer, targetOf(r.Path), x.identity, head[n:])
 	}
+}
+
+// refuseUnverified answers a token that the verifier refused: one that could not be judged may be good, and its
+// client comes back with it.
+func (c *Conn) refuseUnverified(l *Loop, r *handshake.Request, offer *handshake.Offer, err error) {
+	l.countTokenRefusal(err)
+	if unjudged(err) {
+		c.refuse(l, handshake.AuthUnavailable)
+		return
+	}
+	c.refuseToken(l, r, offer)
+}
+
+// unjudged reports whether a refusal says nothing about the token.
+func unjudged(err error) bool {
+	var refusal auth.Refusal
+	return errors.As(err, &refusal) && refusal.Unavailable()
 }
 
 // countTokenRefusal counts why a token was refused, by the verifier's closed list.
@@ -148,9 +188,6 @@ func (l *Loop) refresh(c *Conn, cmd *protocol.Command) {
 	}
 	if v.Inline(cmd.Token) {
 		identity, err := v.Verify(cmd.Token)
-		if err != nil {
-			l.countTokenRefusal(err)
-		}
 		l.refreshed(c, cmd.ID, identity, err)
 		return
 	}
@@ -164,10 +201,19 @@ func (l *Loop) refresh(c *Conn, cmd *protocol.Command) {
 // bad one leaves it as it was, with the old token's end.
 func (l *Loop) refreshed(c *Conn, id []byte, who auth.Identity, err error) {
 	if err != nil {
-		l.fail(c, id, protocol.Forbidden, "the token is not valid", 0)
+		l.countTokenRefusal(err)
+		if unjudged(err) {
+			l.fail(c, id, protocol.Unavailable, "tokens can't be checked now", 1000)
+			return
+		}
+		l.refuseCommand(c, id, protocol.Forbidden, "the token is not valid", CloseTooManyErrors)
 		return
 	}
-	if who.User != c.user {
+	revoked := l.server.revocations.Refused(who)
+	if revoked {
+		l.countTokenRefusal(auth.RefusedRevoked)
+	}
+	if revoked || who.User != c.user {
 		c.close(l, CloseTokenRefused)
 		return
 	}

@@ -103,7 +103,7 @@ func BenchmarkDeliver(b *testing.B) {
 // BenchmarkEncode is a publication's frame in each dialect, as the first loop that needs it makes it.
 func BenchmarkEncode(b *testing.B) {
 	p := fanout.Publication{Room: "chat.general", Data: []byte(`{"text":"hello there","at":1700000000}`), Kind: fanout.JSON, From: "alice"}
-	for d, name := range [numDialects]string{dialectV1: "roost.v1", dialectRaw: "raw"} {
+	for d, name := range [numDialects]string{"roost.v1", "raw", "roost.v1 compressed", "raw compressed"} {
 		b.Run(name, func(b *testing.B) {
 			s, l, _ := looseLoop(b, "chat.general", 1)
 			var loops fanout.LoopSet
@@ -112,7 +112,7 @@ func BenchmarkEncode(b *testing.B) {
 			for b.Loop() {
 				s.Deliver(loops, &p)
 				letters, _, _ := l.mailbox.take()
-				if len(letters[0].delivery.frame(dialect(d))) == 0 {
+				if len(letters[0].delivery.frame(dialect(d), l)) == 0 {
 					b.Fatal("no frame")
 				}
 				letters[0].delivery.release()

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/gobwas/ws"
 
+	"github.com/roost-ws/roost/engine/auth"
 	"github.com/roost-ws/roost/fanout"
 )
 
@@ -48,6 +50,13 @@ func (l *Loop) scan(from uint32, visit func(*Conn), done func()) {
 }
 
 // Disconnect orders, contract section 5.
+
+// RefuseUser shuts a user's tokens out of this node for a while, whatever they say; a time of 0 lets them in again. Call
+// it ahead of [Server.DisconnectUser] to be rid of a user for good. The error is [auth.ErrRevocationsFull]. Does not
+// block.
+func (s *Server) RefuseUser(user string, how time.Duration) error {
+	return s.revocations.Refuse(auth.RevokedUser, user, s.wall().Add(how))
+}
 
 // DisconnectUser closes every connection of a user on this node and says how many those were. Blocks.
 func (s *Server) DisconnectUser(ctx context.Context, user string, code int, reason string) (int, error) {

@@ -128,6 +128,16 @@ func (c *Conn) closeWith(l *Loop, reason CloseReason, code ws.StatusCode, text s
 	l.wheel.Schedule(c.slot, l.after(l.limits.CloseTimeout))
 }
 
+// closeUnread is close for a stream that can't be read on: there is no way back into step with it, so the peer's close
+// frame is not waited for, only its end. A socket closed over unread input would reset the connection and destroy our
+// close frame on its way.
+func (c *Conn) closeUnread(l *Loop, reason CloseReason) {
+	c.close(l, reason)
+	c.phase = phaseLinger
+	c.flags |= flagShutWrite
+	l.wheel.Schedule(c.slot, l.after(time.Second))
+}
+
 // answerClose ends a connection whose peer sent a close frame: the same code goes back, and the socket is
 // closed as soon as it is written (RFC 6455 section 7.1.1 wants the server to close first).
 func (c *Conn) answerClose(l *Loop, code ws.StatusCode) {

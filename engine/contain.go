@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"time"
 )
 
 // A panic on a loop is a bug of ours, and the loop carries connections that have nothing to do with it. So the
@@ -32,11 +31,7 @@ func (l *Loop) contain(c *Conn) {
 	}
 	switch c.phase {
 	case phaseOpen:
-		// The rest of what it sent is lost, so the stream is out of step, as after a breach of the framing.
-		c.close(l, CloseInternal)
-		c.phase = phaseLinger
-		c.flags |= flagShutWrite
-		l.wheel.Schedule(c.slot, l.after(time.Second))
+		c.closeUnread(l, CloseInternal) // the rest of what it sent is lost
 	case phaseDead:
 	default:
 		c.hangUp(l, true)

@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 	"protocol":            {},
 	"protocol/frame":      {"github.com/gobwas/ws"},
 	"protocol/clientaddr": {},
-	"protocol/proxyproto": {},
+	"protocol/proxyproto": {"protocol/clientaddr"},
 	"protocol/deflate":    {"github.com/gobwas/ws", "github.com/gobwas/httphead", "github.com/klauspost/compress"},
 	"protocol/handshake":  {"protocol/clientaddr", "github.com/gobwas/httphead"},
 	"protocol/raw":        {"protocol"},
@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"bench/report":       {"bench"},
 	"bench/compare":      {"bench", "bench/load", "bench/probe", "golang.org/x/sys"},
 
+	"cmd/internal/deploy": {"cmd/internal/config"},
 	"cmd/internal/config": {"go.yaml.in/yaml", "github.com/spf13/pflag"},
 	"cmd/roost":           {"*"},
 	"cmd/roost/e2e":       {"*"},

@@ -229,8 +229,8 @@ func v1As(token string) enginetest.Options {
 	return enginetest.Options{Subprotocols: []string{"roost.v1"}, Token: token}
 }
 
-// awaitUpgrade reads the 101 of a handshake that the test sent itself, and leaves what follows to the client.
-func awaitUpgrade(t testing.TB, c *enginetest.Client) {
+// upgradeAnswer reads the answer to a handshake that the test sent itself, and leaves what follows to the client.
+func upgradeAnswer(t testing.TB, c *enginetest.Client) string {
 	t.Helper()
 	_ = c.NetConn().SetReadDeadline(time.Now().Add(patience))
 	var head []byte
@@ -239,7 +239,13 @@ func awaitUpgrade(t testing.TB, c *enginetest.Client) {
 			t.Fatalf("%v after %q", err, head)
 		}
 	}
-	if !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) {
+	return string(head)
+}
+
+// awaitUpgrade is upgradeAnswer for one that has to be 101.
+func awaitUpgrade(t testing.TB, c *enginetest.Client) {
+	t.Helper()
+	if head := upgradeAnswer(t, c); !strings.HasPrefix(head, "HTTP/1.1 101 ") {
 		t.Fatalf("not upgraded: %q", head)
 	}
 }

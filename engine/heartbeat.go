@@ -82,7 +82,7 @@ func (c *Conn) arm(l *Loop) {
 		if c.flags&flagExpiring == 0 {
 			left -= int64(expiryNotice / time.Second)
 		}
-		if left < int64((due-l.tick)/ticksPerSecond)+1 {
+		if left < (int64(due)-int64(l.tick))/int64(ticksPerSecond)+1 {
 			due = l.tick + uint32(max(left, 0))*ticksPerSecond
 		}
 	}
@@ -132,7 +132,7 @@ func (c *Conn) beat(l *Loop) {
 		l.endSilent(c) // who was not asked because this loop came late is not silent
 		return
 	case c.act != nil && c.act.in != nil && l.tick-c.act.inSince >= ticks(l.limits.MessageTimeout):
-		c.close(l, CloseSlowMessage)
+		c.closeUnread(l, CloseSlowMessage) // it is in the middle of a frame, and would say goodbye within it
 		return
 	}
 	if end, ok := l.ages.due(c.slot); ok && l.tick >= end {

@@ -101,6 +101,7 @@ type Loop struct {
 	opened    int                   // connections in their open phase
 	ages      ages                  // when connections have lived long enough
 	far       map[uint32]netip.Addr // addresses of clients by slot, where a proxy named one that has no place in Conn
+	asked     bool                  // the connection at hand was sent a ping, and nothing had come from it since
 	stirred   bool                  // something happened since the last tick that the next one has to look at soon
 	count     counters
 

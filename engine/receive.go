@@ -33,7 +33,10 @@ func (c *Conn) receive(l *Loop, p []byte) {
 		if ev.Kind == frame.None {
 			break
 		}
-		p, fresh = rest, true
+		p = rest
+		if ev.Kind == frame.Message || !a.Open() {
+			fresh = true // a control frame within a message is no new begin of it
+		}
 		c.event(l, &ev)
 		if ev.Kind == frame.Close || c.phase != phaseOpen && c.phase != phaseClosing {
 			break
@@ -68,19 +71,14 @@ func (c *Conn) settle(l *Loop, a *frame.Assembler, kept, fresh bool) {
 	}
 }
 
-// violated answers a breach of the framing. There is no way back into step with such a stream, so the peer's close
-// frame is not waited for, only its end: a socket closed over unread input would reset the connection and destroy
-// our close frame on its way.
+// violated answers a breach of the framing.
 func (c *Conn) violated(l *Loop, fault frame.Error) {
 	if c.phase != phaseOpen {
 		c.hangUp(l, true)
 		return
 	}
 	l.count.violations[fault]++
-	c.close(l, frameReason(fault))
-	c.phase = phaseLinger
-	c.flags |= flagShutWrite
-	l.wheel.Schedule(c.slot, l.after(time.Second))
+	c.closeUnread(l, frameReason(fault))
 }
 
 func (c *Conn) event(l *Loop, ev *frame.Event) {
@@ -102,7 +100,10 @@ func (c *Conn) event(l *Loop, ev *frame.Event) {
 		}
 		c.control(l, l.arena.commit(frame.AppendPong(l.arena.reserve(controlFrameBytes), ev.Payload)))
 	case frame.Pong:
-		c.pong(l, ev.Payload)
+		if l.asked {
+			l.asked = false
+			c.pong(l, ev.Payload)
+		}
 	case frame.Close:
 		c.answerClose(l, ev.CloseCode)
 	}
@@ -125,8 +126,8 @@ func (c *Conn) message(l *Loop, bin bool, payload []byte) {
 	l.dispatch(c, cmd)
 }
 
-// pong measures the round trip of a ping of ours: its payload is the time it was sent. One that nobody asked for
-// (RFC 6455 section 5.5.3 allows them) is a sign of life and no measurement.
+// pong measures the round trip of a ping of ours: its payload is the time it was sent. It is called for the first pong
+// after a ping: one that nobody asked for (RFC 6455 section 5.5.3 allows them) is a sign of life and no measurement.
 func (c *Conn) pong(l *Loop, payload []byte) {
 	if len(payload) != pingBytes {
 		return

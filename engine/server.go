@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -58,6 +59,8 @@ type Options struct {
 	// SlowConsumer is the policy of rooms that no rule matches; Rooms are the rules, first match wins.
 	SlowConsumer SlowConsumerPolicy
 	Rooms        []RoomRule
+	// Metrics adds figures of what runs beside the server to its own, in Prometheus text format; nil = none.
+	Metrics func(io.Writer)
 	// Log is where the server speaks; nil = slog.Default.
 	Log *slog.Logger
 	// Wall is the wall clock, which only tokens and timestamps ask for; nil = time.Now.
@@ -104,6 +107,7 @@ type Server struct {
 
 	// Any goroutine.
 	admission           *admission
+	revocations         *auth.Revocations
 	recent              recentUsers
 	state               atomic.Int32
 	drainFrom           atomic.Int64 // server clock; 0 = not yet
@@ -175,10 +179,14 @@ func New(o Options) (*Server, error) {
 	s.headLimits.HeadBytes = limits.HeadBytes
 	s.headLimits.LineBytes = min(s.headLimits.LineBytes, limits.HeadBytes)
 	s.admission = newAdmission(&s.limits)
+	s.revocations = auth.NewRevocations(0, s.wall)
 	s.recent.seed = tallySeed
 	s.router = fanout.NewRouter(o.Broker, s, fanout.RouterOptions{Linger: o.Linger})
-	s.acceptor = &acceptor{server: s, refusing: make(chan struct{}, maxRefusing), stopping: make(chan struct{})}
+	s.acceptor = &acceptor{server: s, stopping: make(chan struct{})}
 	s.metrics = newServerMetrics(s)
+	if o.Metrics != nil {
+		s.metrics.set.RegisterMetricsWriter(o.Metrics)
+	}
 	for i := range s.loopCount {
 		s.loops = append(s.loops, newLoop(s, i))
 	}

@@ -38,6 +38,7 @@ func (c *Conn) open(l *Loop, gc gnet.Conn) {
 // onTraffic is the one way in: what bytes mean depends on the phase.
 func (c *Conn) onTraffic(l *Loop, p []byte) {
 	c.lastSeen = l.tick
+	l.asked = c.flags&flagPinged != 0
 	c.flags &^= flagPinged
 	l.count.receivedBytes += uint64(len(p))
 	switch c.phase {
@@ -66,7 +67,8 @@ func (c *Conn) shake(l *Loop, p []byte) {
 	case refusal == handshake.HTTPVersion && oldCheck(head) != targetNone:
 		c.answerCheck(l, oldCheck(head))
 	case refusal != handshake.Accepted:
-		c.refuse(l, refusal)
+		l.count.refused[refusal]++
+		c.linger(l, CloseRefused, l.arena.commit(appendRefusal(l.arena.reserve(512), refusal, head)))
 	case n > 0:
 		c.upgrade(l, request, head, n)
 	case request == &l.request:
@@ -81,6 +83,14 @@ func (c *Conn) shake(l *Loop, p []byte) {
 func (c *Conn) refuse(l *Loop, refusal handshake.Refusal) {
 	l.count.refused[refusal]++
 	c.linger(l, CloseRefused, l.arena.commit(refusal.Append(l.arena.reserve(512), retryAfter)))
+}
+
+// appendRefusal is the answer to a request that was refused for what its head says.
+func appendRefusal(dst []byte, refusal handshake.Refusal, head []byte) []byte {
+	if bytes.HasPrefix(head, []byte("HEAD ")) {
+		return refusal.AppendHead(dst, retryAfter)
+	}
+	return refusal.Append(dst, retryAfter)
 }
 
 // answerText answers a plain GET and closes.
@@ -168,8 +178,7 @@ func (c *Conn) upgrade(l *Loop, r *handshake.Request, head []byte, n int) {
 		}
 		var err error
 		if identity, err = l.server.verifier.Verify(offer.Token); err != nil {
-			l.countTokenRefusal(err)
-			c.refuseToken(l, r, &offer)
+			c.refuseUnverified(l, r, &offer, err)
 			return
 		}
 	}
@@ -215,6 +224,13 @@ func (c *Conn) refuseToken(l *Loop, r *handshake.Request, offer *handshake.Offer
 func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, t target, who auth.Identity, rest []byte) {
 	if refusal := l.checkRooms(r, t, who.Rights); refusal != handshake.Accepted {
 		c.refuse(l, refusal)
+		return
+	}
+	// Asked here, on the loop where the connection can be found and closed from now on: a revocation that comes later
+	// finds it.
+	if l.server.revocations.Refused(who) {
+		l.countTokenRefusal(auth.RefusedRevoked)
+		c.refuseToken(l, r, offer)
 		return
 	}
 	extensions, verdict := l.negotiate(r)

@@ -6,11 +6,16 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 	"unicode/utf8"
 )
 
 // maxReasonBytes is what a close frame has left for its text (RFC 6455 section 5.5).
 const maxReasonBytes = 123
+
+// maxRefuseFor is the longest time in seconds for which a user can be refused: a week. The node keeps it in memory;
+// what has to hold for longer belongs to whoever issues the tokens.
+const maxRefuseFor = 7 * 24 * 60 * 60
 
 func (a *Admin) disconnect(r *http.Request) (any, *failure) {
 	var order struct {
@@ -18,6 +23,7 @@ func (a *Admin) disconnect(r *http.Request) (any, *failure) {
 		Connection string `json:"connection"`
 		Code       *int   `json:"code"`
 		Reason     string `json:"reason"`
+		RefuseFor  int64  `json:"refuse_for"` // seconds
 	}
 	if f := readJSON(r, &order); f != nil {
 		return nil, f
@@ -26,12 +32,21 @@ func (a *Admin) disconnect(r *http.Request) (any, *failure) {
 	switch {
 	case (order.User == "") == (order.Connection == ""):
 		return nil, badRequest("give either user or connection")
+	case order.RefuseFor < 0 || order.RefuseFor > maxRefuseFor:
+		return nil, badRequest(fmt.Sprintf("refuse_for is a number of seconds, up to %d", maxRefuseFor))
+	case order.RefuseFor > 0 && order.User == "":
+		return nil, badRequest("refuse_for is about a user; give user")
 	case order.Code != nil && !maySend(*order.Code):
 		return nil, badRequest("code is one of 1000 to 1003, 1007 to 1013, or 3000 to 4999")
 	case len(order.Reason) > maxReasonBytes:
 		return nil, badRequest(fmt.Sprintf("reason has at most %d bytes", maxReasonBytes))
 	case order.Code != nil:
 		code = *order.Code
+	}
+	if order.RefuseFor > 0 { // first, so that nobody slips in between
+		if err := a.node.RefuseUser(order.User, time.Duration(order.RefuseFor)*time.Second); err != nil {
+			return nil, unavailable("too many users are refused already; nobody was disconnected", retrySoon)
+		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.answer)
 	defer cancel()

@@ -37,7 +37,7 @@ func (a *Admin) table(profiles bool) []route {
 		{"GET", "/readyz", "200 ready, 404 draining, 503 broken", a.readyz},
 		{"POST", "/api/publish", `{"room", "data"}: publishes in a room`, a.api(http.StatusOK, a.publish)},
 		{"POST", "/api/broadcast", `{"rooms": [], "data"}: publishes the same in many rooms`, a.api(http.StatusOK, a.broadcast)},
-		{"POST", "/api/disconnect", `{"user"} or {"connection"}, "code"?, "reason"?: closes connections`, a.api(http.StatusOK, a.disconnect)},
+		{"POST", "/api/disconnect", `{"user"} or {"connection"}, "code"?, "reason"?, "refuse_for"?: closes connections`, a.api(http.StatusOK, a.disconnect)},
 		{"GET", "/api/rooms", "rooms with members on this node, ?after=&limit=", a.api(http.StatusOK, a.rooms)},
 		{"GET", "/api/rooms/{room}/presence", "who is in a room", a.api(http.StatusOK, a.presence)},
 		{"GET", "/api/rooms/{room}/history", "what was published in a room", a.api(http.StatusOK, a.history)},

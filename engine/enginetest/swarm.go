@@ -46,6 +46,8 @@ type Config struct {
 	Source func(i int) netip.Addr
 	// Head is the request, see [UpgradeHead].
 	Head func(i int) []byte
+	// Extended says that Head offers an extension, so that messages may come with RSV1.
+	Extended bool
 	// AfterOpen are frames to send after the 101, see [TextFrame]. Any bytes are sent as they are.
 	AfterOpen func(i int) [][]byte
 	// OnMessage gets each whole data message. payload is only good until it returns.

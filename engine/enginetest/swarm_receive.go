@@ -77,12 +77,12 @@ func (l *loop) answered(c *slot, data []byte) int {
 // frame handles one frame of an open connection.
 func (l *loop) frame(c *slot, f Frame, echoed *int) error {
 	if c.seq == nil && (f.Op == ws.OpClose || f.Op == ws.OpContinuation || !f.Fin) {
-		c.seq = new(sequence)
+		c.seq = &sequence{extended: l.swarm.cfg.Extended}
 	}
 	// Most connections never see a fragment and keep no sequence: each frame stands for itself.
 	seq := c.seq
 	if seq == nil {
-		seq = new(sequence)
+		seq = &sequence{extended: l.swarm.cfg.Extended}
 	}
 	op, payload, whole, err := seq.add(f)
 	if err != nil {

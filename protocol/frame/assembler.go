@@ -112,6 +112,9 @@ type Assembler struct {
 // stream.
 func (a *Assembler) Idle() bool { return a.headSize == 0 && !a.inFrame && a.messageOp == 0 }
 
+// Open reports whether a message has begun that has not ended, whatever control frames came in between.
+func (a *Assembler) Open() bool { return a.messageOp != 0 }
+
 // Release gives every buffer back to bufs and makes a ready for a new stream. The last event's payload is lost.
 func (a *Assembler) Release(bufs Buffers) {
 	if a.message != nil {

@@ -153,6 +153,20 @@ func (f Refusal) Append(dst []byte, retryAfter int) []byte {
 	return append(dst, answers[f].end...)
 }
 
+// AppendHead is Append for a request whose method was HEAD: no body, nor a word about its length (RFC 9110 section
+// 9.3.2).
+func (f Refusal) AppendHead(dst []byte, retryAfter int) []byte {
+	r := &refusals[f.known()]
+	dst = appendStatus(dst, r.status)
+	dst = append(dst, r.header...)
+	if r.retry {
+		dst = append(dst, retryAfterHeader...)
+		dst = strconv.AppendInt(dst, int64(max(retryAfter, minRetryAfter)), 10)
+		dst = append(dst, "\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
 // AppendText appends a plain-text answer to a plain GET (/healthz, /readyz) to dst; the connection is to be closed
 // after it. The body is the caller's own text, never the request's.
 func AppendText(dst []byte, status int, body string) []byte {
@@ -161,16 +175,22 @@ func AppendText(dst []byte, status int, body string) []byte {
 
 // appendAnswer writes every answer but the 101. No cache may keep one: the next request may be let in.
 func appendAnswer(dst []byte, status int, header, body string) []byte {
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, reason(status)...)
-	dst = append(dst, "\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
+	dst = appendStatus(dst, status)
+	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)
 	dst = append(dst, "\r\n"...)
 	dst = append(dst, header...)
 	dst = append(dst, "\r\n"...)
 	return append(dst, body...)
+}
+
+// appendStatus writes what all answers begin with.
+func appendStatus(dst []byte, status int) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, reason(status)...)
+	return append(dst, "\r\nConnection: close\r\nCache-Control: no-store\r\n"...)
 }
 
 // reason is the reason phrase. net/http has them all and a server with them, which has no business here.

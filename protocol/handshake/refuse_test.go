@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -96,6 +97,25 @@ func TestAppendText(t *testing.T) {
 		resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(AppendText(nil, status, "b"))), nil)
 		if err != nil || resp.StatusCode != status || !resp.Close {
 			t.Error(status, resp, err)
+		}
+	}
+}
+
+// TestAppendHead: the same status and headers as Append, but for what is about the body, and no body.
+func TestAppendHead(t *testing.T) {
+	for _, f := range Refusals() {
+		whole, _, _ := strings.Cut(string(f.Append(nil, 7)), "\r\n\r\n")
+		var want []string
+		for line := range strings.SplitSeq(whole, "\r\n") {
+			if !strings.HasPrefix(line, "Content-") {
+				want = append(want, line)
+			}
+		}
+		got := strings.Split(strings.TrimSuffix(string(f.AppendHead(nil, 7)), "\r\n\r\n"), "\r\n")
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%v: %q, want %q", f, got, want)
 		}
 	}
 }
