@@ -68,7 +68,7 @@ func newBenchServe() *cobra.Command {
 // benchDefaults are the settings that differ from serve's where they are not written.
 func benchDefaults(flags *pflag.FlagSet) error {
 	mode := config.AuthAnonymous
-	for _, key := range []string{"auth.hmac_secret", "auth.hmac_secret_file", "auth.public_key_file", "auth.jwks_url"} {
+	for _, key := range []string{"auth.hmac_secret", "auth.hmac_secret_file", "auth.public_key_file", "auth.jwks_url", "auth.issuers"} {
 		if flags.Changed(key) {
 			mode = config.AuthJWT
 		}
@@ -94,9 +94,10 @@ func serveRoost(ctx context.Context, l *config.Loaded, ready func(string)) error
 	if err != nil {
 		return err
 	}
-	if err := p.server.Start(); err != nil {
-		return failed(withFix("listen", err))
+	if err := p.start(nil); err != nil {
+		return err
 	}
+	defer p.close()
 	ready(p.server.Addresses()[0].String())
 	<-ctx.Done()
 	return failedIf(p.server.Stop())

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,8 @@ func newCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Checks the configuration against this machine and prints each value with its origin",
 		Long: "Loads the configuration as serve would, checks it against this machine, and prints each value with its\n" +
-			"origin: default, dev, file, env or flag. Secrets are shown as their length. Nothing is opened or started.",
+			"origin: default, dev, file, env or flag. Secrets are shown as their length. Nothing is opened,\n" +
+			"started or fetched.",
 		Example: "  roost check --dev\n" +
 			"  roost check --config /etc/roost/roost.yaml --limits.connections 10000",
 		Args: noArguments,
@@ -44,7 +46,12 @@ func writeCheck(w io.Writer, l *config.Loaded, p *parts) error {
 	if err := l.WriteOrigins(w); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n# on this machine: %d connections (%s), %d loops, %s\n",
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n# on this machine: %d connections (%s), %d loops, %s\n",
 		p.server.MaxConnections(), capOrigin(&l.Config), p.server.Stats().Loops, p.admits())
+	for _, set := range p.keySets.all {
+		fmt.Fprintf(&b, "# keys come from %v once a node starts; to fetch them now: roost token explain\n", set.address)
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }

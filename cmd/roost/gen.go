@@ -111,7 +111,9 @@ func loadWithoutKeys(flags *config.Flags) (*config.Loaded, error) {
 	loaded, err := load(flags)
 	var problems config.Problems
 	if errors.As(err, &problems) {
-		problems = slices.DeleteFunc(problems, func(p config.Problem) bool { return slices.Contains(keySettings, p.Key) })
+		problems = slices.DeleteFunc(problems, func(p config.Problem) bool {
+			return slices.Contains(keySettings, p.Key) || strings.HasPrefix(p.Key, "auth.issuers[")
+		})
 		if len(problems) == 0 {
 			return loaded, nil
 		}

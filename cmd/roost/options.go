@@ -22,15 +22,26 @@ import (
 const tokenCacheEntries = 64 << 10
 
 func cacheEntries(a *config.Auth) int {
-	if len(a.PublicKeyPEM) == 0 {
-		return 0
+	for _, s := range signers(a) {
+		if len(s.PublicKeyPEM) > 0 || s.JWKSURL != "" {
+			return tokenCacheEntries
+		}
 	}
-	return tokenCacheEntries
+	return 0
 }
 
-// parts is a node that has been built and not started.
+// signers are whose tokens are accepted: those of auth.issuers, or else the one that stands in auth itself.
+func signers(a *config.Auth) []config.Signer {
+	if len(a.Issuers) > 0 {
+		return a.Issuers
+	}
+	return []config.Signer{a.Signer}
+}
+
+// parts is a node that has been built; start and close are in serve.go.
 type parts struct {
 	verifier *auth.Verifier // nil in anonymous mode
+	keySets  *keySets
 	server   *engine.Server
 }
 
@@ -38,9 +49,9 @@ type parts struct {
 // demands this machine cannot meet. edit changes the engine's options beyond what the configuration can say; it may
 // be nil.
 func build(l *config.Loaded, log *slog.Logger, edit func(*engine.Options)) (*parts, error) {
-	p := &parts{}
+	p := &parts{keySets: &keySets{log: log}}
 	if l.Config.Auth.Mode == config.AuthJWT {
-		v, err := newVerifier(&l.Config.Auth)
+		v, err := newVerifier(&l.Config.Auth, p.keySets)
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +62,7 @@ func build(l *config.Loaded, log *slog.Logger, edit func(*engine.Options)) (*par
 		return nil, err
 	}
 	o.Verifier, o.Broker, o.Log = p.verifier, fanout.NewMemory(), log
+	o.Metrics = p.keySets.writeMetrics
 	if edit != nil {
 		edit(&o)
 	}
@@ -74,16 +86,36 @@ func capOrigin(c *config.Config) string {
 	return "descriptor limit"
 }
 
-func newVerifier(a *config.Auth) (*auth.Verifier, error) {
-	return auth.New(auth.Options{
+// newVerifier makes the verifier, and in sets the key sets that it looks keys up in, which the caller starts.
+func newVerifier(a *config.Auth, sets *keySets) (*auth.Verifier, error) {
+	fetched, err := sets.at("auth.jwks_url", a.JWKSURL)
+	if err != nil {
+		return nil, err
+	}
+	o := auth.Options{
 		HMACSecret:   []byte(a.HMACSecret),
 		PublicKeys:   a.PublicKeyPEM,
+		KeySet:       fetched,
 		Algorithms:   a.Algorithms,
 		Issuer:       a.Issuer,
 		Audience:     a.Audience,
 		Leeway:       a.Leeway,
 		CacheEntries: cacheEntries(a),
-	})
+	}
+	for i, s := range a.Issuers {
+		if fetched, err = sets.at(fmt.Sprintf("auth.issuers[%d].jwks_url", i), s.JWKSURL); err != nil {
+			return nil, err
+		}
+		o.Issuers = append(o.Issuers, auth.Issuer{
+			Name:       s.Issuer,
+			Audience:   s.Audience,
+			HMACSecret: []byte(s.HMACSecret),
+			PublicKeys: s.PublicKeyPEM,
+			KeySet:     fetched,
+			Algorithms: s.Algorithms,
+		})
+	}
+	return auth.New(o)
 }
 
 // engineOptions are the options that follow from the configuration alone.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -38,6 +39,8 @@ func TestEverySettingArrives(t *testing.T) {
 		"--limits.outbound_bytes=15KiB", "--limits.outbound_stall=16s", "--limits.outbound_total=17MiB",
 		"--rate.messages=18", "--rate.burst=19", "--rate.controls=20", "--rate.control_burst=21", "--rate.scope=user",
 		"--heartbeat.interval=22s", "--heartbeat.timeout=23s", "--slow_consumer=drop_newest",
+		"--limits.handshakes_per_ip=27.5", "--limits.memory=28MiB", "--limits.max_age=29m",
+		"--compression.mode=on", "--compression.threshold=30", "--proxy.mode=require", "--proxy.trusted=10.0.0.0/8",
 		"--drain.grace=24s", "--drain.window=25s", "--drain.reconnect_in=26s",
 		"--rooms=[{match: 'a.*', publish: backend, slow_consumer: keep_latest}, {match: b, publish: anyone}, {match: c}]")
 	if err != nil {
@@ -52,11 +55,14 @@ func TestEverySettingArrives(t *testing.T) {
 	limits.HandshakesPerSecond, limits.HandshakeTimeout, limits.HeadBytes = 8.5, 9*time.Second, 10<<10
 	limits.MessageBytes, limits.Fragments, limits.RoomsPerConnection, limits.RoomBytes = 11<<10, 12, 13, 14
 	limits.OutboundBytes, limits.OutboundStall, limits.OutboundTotal = 15<<10, 16*time.Second, 17<<20
+	limits.HandshakesPerIP, limits.Memory, limits.MaxAge = 27.5, 28<<20, 29*time.Minute
 	limits.Messages, limits.Controls, limits.SharedRate = ratelimit.NewRate(18, 19), ratelimit.NewRate(20, 21), true
 	want := engine.Options{
 		Listen: []string{":1", ":2"}, Loops: 3, Node: "n", TokenLeeway: 4 * time.Second, RefuseByClose: true, QueryToken: true,
 		Origins: got.Origins, Limits: limits, Heartbeat: 22 * time.Second, HeartbeatTimeout: 23 * time.Second,
-		Drain:        engine.DrainOptions{Grace: 24 * time.Second, Window: 25 * time.Second, ReconnectIn: 26 * time.Second},
+		Drain:         engine.DrainOptions{Grace: 24 * time.Second, Window: 25 * time.Second, ReconnectIn: 26 * time.Second},
+		Compression:   engine.CompressionOptions{On: true, Threshold: 30},
+		ProxyRequired: true, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SlowConsumer: engine.DropNewest,
 		Rooms: []engine.RoomRule{
 			{Match: "a.*", Publish: engine.PublishBackend, SlowConsumer: engine.KeepLatest},

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +70,7 @@ func serve(l *config.Loaded, caught chan os.Signal, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer n.close()
 	n.announce(l, log)
 	if l.Dev {
 		writeTryIt(stdout, n.server.Addresses()[0].String(), n.admin.Addr().String())
@@ -81,6 +83,24 @@ type node struct {
 	*parts
 	admin *admin.Admin
 }
+
+// keysPatience is how long a start waits for keys: a healthy address has answered by then, so that those who come
+// first are not turned away, and another one keeps nobody out who needs no keys of it.
+const keysPatience = 3 * time.Second
+
+// start fetches keys and then opens the clients' side. giveUp, when closed, ends the wait for keys; nil never does.
+// On an error nothing is left running; after a start the owner stops the server, and then calls close.
+func (p *parts) start(giveUp <-chan struct{}) error {
+	p.keySets.start(keysPatience, giveUp)
+	if err := p.server.Start(); err != nil {
+		p.close()
+		return failed(withFix("listen", err))
+	}
+	return nil
+}
+
+// close ends what runs beside the server.
+func (p *parts) close() { p.keySets.close() }
 
 // start builds a node and starts it: first the clients' side, then the operator's port, which shows it. On an
 // error nothing is left running.
@@ -101,11 +121,12 @@ func start(l *config.Loaded, log *slog.Logger, end *ending) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.server.Start(); err != nil {
-		return nil, failed(withFix("listen", err))
+	if err := p.start(end.drain); err != nil {
+		return nil, err
 	}
 	if err := n.admin.Start(); err != nil {
 		_ = p.server.Stop()
+		p.close()
 		return nil, failed(withFix("admin.listen", err))
 	}
 	return n, nil

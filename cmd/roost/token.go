@@ -3,10 +3,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +58,8 @@ func newMint() *cobra.Command {
 		Use:   "mint",
 		Short: "Makes a token for trying things out and prints it",
 		Long: "Signs a token with the secret of the configuration, with --secret-file, or with --private-key-file, and\n" +
-			"prints it and nothing else. Issuer, audience and algorithm follow the configuration where it sets them.",
+			"prints it and nothing else. Issuer, audience and algorithm follow the configuration where it sets them; with\n" +
+			"auth.issuers, --auth.issuer says whose token it is.",
 		Example: "  openssl rand -hex 32 > secret\n" +
 			"  roost token mint --secret-file secret --user alice --rooms 'chat.**' --rooms-read news --ttl 1h",
 		Args: noArguments,
@@ -68,7 +71,7 @@ func newMint() *cobra.Command {
 	c.Flags().StringSliceVar(&m.roomsRead, "rooms-read", nil, "rooms to join alone")
 	c.Flags().DurationVar(&m.ttl, "ttl", time.Hour, "how long the token is valid; below zero makes one that has expired")
 	c.Flags().StringVar(&m.privateKeyFile, "private-key-file", "", "PEM file with the private key of RS256, PS256, ES256 or EdDSA tokens")
-	flags, settings := authFlags(c, "auth.hmac_secret", "auth.algorithms", "auth.issuer", "auth.audience")
+	flags, settings := authFlags(c, "auth.hmac_secret", "auth.algorithms", "auth.issuer", "auth.audience", "auth.issuers")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if m.user == "" {
 			return errors.New("--user is missing; write who the token is for, as in: --user alice")
@@ -94,8 +97,37 @@ func newMint() *cobra.Command {
 	return c
 }
 
+// issuerOf is for whom a token is signed: the entry of auth.issuers that auth.issuer names, or the only one; without
+// that list, what stands in auth. What auth says beside the list comes from flags, and they win.
+func issuerOf(a *config.Auth) (config.Signer, error) {
+	if len(a.Issuers) == 0 {
+		return a.Signer, nil
+	}
+	names := make([]string, len(a.Issuers))
+	for i := range a.Issuers {
+		names[i] = a.Issuers[i].Issuer
+	}
+	i := slices.Index(names, a.Issuer)
+	if a.Issuer == "" && len(names) == 1 {
+		i = 0
+	}
+	if i < 0 {
+		return config.Signer{}, fmt.Errorf("auth.issuers has %d entries; write --auth.issuer with one of %s", len(names), strings.Join(names, ", "))
+	}
+	s := a.Issuers[i]
+	s.HMACSecret, s.Audience = cmp.Or(a.HMACSecret, s.HMACSecret), cmp.Or(a.Audience, s.Audience)
+	if len(a.Algorithms) > 0 {
+		s.Algorithms = a.Algorithms
+	}
+	return s, nil
+}
+
 // token signs what m says by the key that m names, else by that of the configuration.
-func (m *mint) token(a *config.Auth, now time.Time) (string, error) {
+func (m *mint) token(settings *config.Auth, now time.Time) (string, error) {
+	a, err := issuerOf(settings)
+	if err != nil {
+		return "", err
+	}
 	signer := auth.Mint{HMACSecret: []byte(a.HMACSecret)}
 	if m.privateKeyFile != "" {
 		pem, err := os.ReadFile(m.privateKeyFile)
@@ -111,7 +143,7 @@ func (m *mint) token(a *config.Auth, now time.Time) (string, error) {
 		Issuer: a.Issuer, Audience: a.Audience, ExpiresAt: now.Add(m.ttl),
 	}
 	// The first of the allowed algorithms that suits the key; without a list, the usual one of the key.
-	token, err := "", error(nil)
+	token := ""
 	for _, algorithm := range allowed(a.Algorithms) {
 		signer.Algorithm = algorithm
 		if token, err = signer.Token(claims); err == nil {
@@ -133,8 +165,8 @@ func newExplain() *cobra.Command {
 		Use:   "explain [token | -]",
 		Short: "Takes a token apart and says whether it would be accepted, and if not, why",
 		Long: "Reads a token from its argument or, better, since arguments show in the list of processes, from standard\n" +
-			"input, and checks it as a node with this configuration would. The exit code is 0 if it would be accepted and\n" +
-			"1 if not. The token itself is not printed.",
+			"input, and checks it as a node with this configuration would; keys of auth.jwks_url are fetched for that. The\n" +
+			"exit code is 0 if it would be accepted and 1 if not. The token itself is not printed.",
 		Example: "  roost token mint --secret-file secret --user alice | roost token explain --secret-file secret",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -144,8 +176,8 @@ func newExplain() *cobra.Command {
 		},
 	}
 	c.Flags().SortFlags = false
-	flags, _ := authFlags(c, "auth.mode", "auth.hmac_secret", "auth.public_key_file", "auth.algorithms",
-		"auth.issuer", "auth.audience", "auth.leeway")
+	flags, _ := authFlags(c, "auth.mode", "auth.hmac_secret", "auth.public_key_file", "auth.jwks_url",
+		"auth.algorithms", "auth.issuer", "auth.audience", "auth.issuers", "auth.leeway")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		loaded, err := load(flags)
 		if err != nil {
@@ -154,7 +186,8 @@ func newExplain() *cobra.Command {
 		if loaded.Config.Auth.Mode == config.AuthAnonymous {
 			return errors.New("auth.mode: anonymous accepts everybody and looks at no token; write --auth.mode jwt")
 		}
-		verifier, err := newVerifier(&loaded.Config.Auth)
+		sets := &keySets{log: quiet} // the verdict says how they stand
+		verifier, err := newVerifier(&loaded.Config.Auth, sets)
 		if err != nil {
 			return err
 		}
@@ -164,6 +197,8 @@ func newExplain() *cobra.Command {
 		} else if token, err = readToken(c.InOrStdin()); err != nil {
 			return err
 		}
+		defer sets.close()
+		sets.start(explainPatience, nil)
 		e := verifier.Explain(token)
 		if _, err := fmt.Fprint(c.OutOrStdout(), e); err != nil {
 			return failed(err)
@@ -175,6 +210,10 @@ func newExplain() *cobra.Command {
 	}
 	return c
 }
+
+// explainPatience is how long the fetching of keys may take: a little more than the 10 s in which an address has to
+// answer, so that the verdict can say that it did not.
+const explainPatience = 11 * time.Second
 
 // maxTokenInput bounds what is read of standard input: far more than any token that could be used.
 const maxTokenInput = 1 << 20

@@ -81,20 +81,27 @@ type Admin struct {
 	Pprof   bool
 }
 
-// Auth says who may connect. After [Load], HMACSecret holds the secret whether it was given as text or in
-// HMACSecretFile, and PublicKeyPEM holds what PublicKeyFile contains.
+// Auth says who may connect. Tokens are those of one signer, or of the Issuers, and then Signer is empty.
 type Auth struct {
-	Mode           string
+	Mode string
+	Signer
+	Issuers    []Signer
+	Leeway     time.Duration
+	QueryToken bool
+	Refuse     string
+}
+
+// Signer is somebody whose tokens are accepted: what they must claim, and the keys they are checked with. After
+// [Load], HMACSecret holds the secret whether it was given as text or in HMACSecretFile, and PublicKeyPEM holds what
+// PublicKeyFile contains.
+type Signer struct {
+	Issuer         string
+	Audience       string
+	Algorithms     []string
 	HMACSecret     Secret
 	HMACSecretFile string
 	PublicKeyFile  string
 	JWKSURL        URL
-	Algorithms     []string
-	Issuer         string
-	Audience       string
-	Leeway         time.Duration
-	QueryToken     bool
-	Refuse         string
 
 	// PublicKeyPEM has no key of its own: it is what PublicKeyFile holds, not looked into here.
 	PublicKeyPEM []byte

@@ -99,11 +99,11 @@ func aliased(n *yaml.Node) *yaml.Node {
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
 // mapping walks one YAML mapping against a table of settings. Keys may be nested (limits: connections:) or
-// dotted (limits.connections:), in a rule of rooms as well as at the top.
+// dotted (limits.connections:), in an entry of a list as well as at the top.
 type mapping struct {
 	reader *reader
 	at     Origin
-	// name is put before keys in problems: empty at the top, "rooms[2]." in a rule.
+	// name is put before keys in problems: empty at the top, "rooms[2]." in an entry of a list.
 	name  string
 	table []setting
 	// seen holds the line each key was first given on.
@@ -160,7 +160,7 @@ func (m *mapping) pair(key string, value *yaml.Node, at Origin) {
 	}
 }
 
-// items reads the value of a setting other than rooms.
+// items reads the value of a setting that is no list of entries.
 func items(s *setting, value *yaml.Node) ([]string, *fault) {
 	k := kindOf(s.field)
 	switch value.Kind {

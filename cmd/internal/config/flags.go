@@ -85,8 +85,21 @@ func (r *reader) readFlags(f *Flags) {
 		at := Origin{Layer: FromFlag, Name: v.key}
 		s := lookup(r.table, v.key)
 		r.assignText(s, v.text, at)
-		if secret, ok := s.field.(*Secret); ok && *secret != "" {
-			r.warn(s.key, "every user of this machine sees it in the process list", "set "+s.key+"_file")
+		r.warnVisible("", []setting{*s})
+		if e := entriesOf(s.field); e != nil {
+			for i := range e.length() {
+				r.warnVisible(entryKey(s.key, i)+".", e.table(i))
+			}
+		}
+	}
+}
+
+// warnVisible warns of the secrets in a table that the command line has filled; name is put before its keys.
+func (r *reader) warnVisible(name string, table []setting) {
+	for i := range table {
+		if secret, ok := table[i].field.(*Secret); ok && *secret != "" {
+			key := name + table[i].key
+			r.warn(key, "every user of this machine sees it in the process list", "set "+key+"_file")
 		}
 	}
 }

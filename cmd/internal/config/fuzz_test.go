@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-// FuzzLoadYAML loads any bytes as the file and as ROOST_ROOMS. Whatever they are: no panic, one line for each
+// FuzzLoadYAML loads any bytes as the file, as ROOST_ROOMS and as ROOST_AUTH_ISSUERS. Whatever they are: no panic, one line for each
 // problem, values within their rows, and what was accepted loads again from what it is printed as.
 func FuzzLoadYAML(f *testing.F) {
 	reference := &bytes.Buffer{}
@@ -20,7 +21,9 @@ func FuzzLoadYAML(f *testing.F) {
 	f.Add(reference.Bytes())
 	for _, seed := range []string{"", "{", "a: &a [*a]", "limits: &l\n  limits: *l", "<<: *x", "? {a: b}\n: c", "listen: [a, [b]]",
 		"rooms:\n- &r {match: a.**, publish: anyone}\n- *r", "---\n---\n", "loops: !!binary aGk=", "\xff\xfe", "a: \"\\x\"",
-		"limits: {message_bytes: 64 KiB}\nlimits.message_bytes: 1", "[{match: a.*, history: {size: 1}}]", "rooms: [~, 1, []]"} {
+		"limits: {message_bytes: 64 KiB}\nlimits.message_bytes: 1", "[{match: a.*, history: {size: 1}}]", "rooms: [~, 1, []]",
+		"auth.issuers: [{issuer: a, jwks_url: 'https://a/'}, {issuer: a}, ~]", "[{issuer: a, algorithms: ES256, public_key: b}]",
+		"auth: {issuers: [&i {issuer: a}, *i], audience: x}"} {
 		f.Add([]byte(seed))
 	}
 	path := filepath.Join(f.TempDir(), "roost.yaml")
@@ -32,13 +35,7 @@ func FuzzLoadYAML(f *testing.F) {
 			t.Fatal(err)
 		}
 		l, err := Load(Options{Environ: []string{"ROOST_CONFIG=" + path}})
-		if err != nil {
-			for _, p := range err.(Problems) {
-				if strings.Contains(p.Error(), "\n") || p.Wrong == "" || p.Fix == "" {
-					t.Errorf("problem %q", p.Error())
-				}
-			}
-		}
+		fuzzProblems(t, err)
 		for _, s := range l.Config.settings() {
 			if s.bounds == "" || s.key == "loops" {
 				continue
@@ -50,8 +47,20 @@ func FuzzLoadYAML(f *testing.F) {
 		if err := l.WriteOrigins(&bytes.Buffer{}); err != nil {
 			t.Error(err)
 		}
+		_, err = Load(Options{Environ: []string{"ROOST_AUTH_ISSUERS=" + string(data)}})
+		fuzzProblems(t, err)
 		fuzzRooms(t, data)
 	})
+}
+
+func fuzzProblems(t *testing.T, err error) {
+	var problems Problems
+	errors.As(err, &problems)
+	for _, p := range problems {
+		if strings.Contains(p.Error(), "\n") || p.Wrong == "" || p.Fix == "" {
+			t.Errorf("problem %q", p.Error())
+		}
+	}
 }
 
 // fuzzRooms checks that rules which are accepted are printed as YAML that means the same.

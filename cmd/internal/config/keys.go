@@ -3,6 +3,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 )
@@ -10,19 +12,29 @@ import (
 // readKeys reads the files that hold secrets and keys.
 func (r *reader) readKeys() {
 	r.readSecret("admin.key", &r.cfg.Admin.Key, r.cfg.Admin.KeyFile)
-	r.readSecret("auth.hmac_secret", &r.cfg.Auth.HMACSecret, r.cfg.Auth.HMACSecretFile)
-	if path := r.cfg.Auth.PublicKeyFile; path != "" {
-		data, err := readFile(path)
-		if err != nil {
-			r.check("auth.public_key_file", quote(path)+" cannot be read: "+err.Error(), "write the path of a PEM file")
-			return
-		}
-		if len(data) == 0 {
-			r.check("auth.public_key_file", quote(path)+" is empty", "write the path of a PEM file")
-			return
-		}
-		r.cfg.Auth.PublicKeyPEM = data
+	r.readSigner("auth.", &r.cfg.Auth.Signer)
+	for i := range r.cfg.Auth.Issuers {
+		r.readSigner(entryKey(issuersKey, i)+".", &r.cfg.Auth.Issuers[i])
 	}
+}
+
+// readSigner reads the files that s names; name is put before its keys.
+func (r *reader) readSigner(name string, s *Signer) {
+	r.readSecret(name+"hmac_secret", &s.HMACSecret, s.HMACSecretFile)
+	if s.PublicKeyFile == "" {
+		return
+	}
+	data, err := readFile(s.PublicKeyFile)
+	if err == nil && len(data) == 0 {
+		err = errors.New("is empty")
+	} else if err != nil {
+		err = fmt.Errorf("cannot be read: %w", err)
+	}
+	if err != nil {
+		r.check(name+"public_key_file", quote(s.PublicKeyFile)+" "+err.Error(), "write the path of a PEM file")
+		return
+	}
+	s.PublicKeyPEM = data
 }
 
 // readSecret fills the secret behind key from the file at path, which key_file names; "" leaves it alone.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 	"time"
 )
 
-// kind is what all fields of one Go type have in common. The zero kind belongs to rooms, which rooms.go reads.
+// kind is what all fields of one Go type have in common. The zero kind belongs to lists of entries (entries.go).
 type kind struct {
 	// word names the kind in --help; wants completes "write ...".
 	word, wants string
@@ -58,7 +59,7 @@ var (
 	kindPrefixes = many("networks", "networks such as 10.0.0.0/8", parsePrefix, netip.Prefix.String)
 )
 
-// kindOf picks by type. Rooms, and nothing else in the tables, have the zero kind.
+// kindOf picks by type. Lists of entries, and nothing else in the tables, have the zero kind.
 func kindOf(field any) kind {
 	switch field.(type) {
 	case *string:
@@ -156,6 +157,9 @@ func many[T any](word, wants string, parse func(string) (T, error), show func(T)
 		},
 	}
 }
+
+// given reports whether the field holds anything.
+func (s *setting) given() bool { return !reflect.ValueOf(s.field).Elem().IsZero() }
 
 // split turns the text of an environment variable, a flag or a default into items.
 func (k *kind) split(text string) []string {

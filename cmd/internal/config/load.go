@@ -40,10 +40,10 @@ type Loaded struct {
 	Warnings []Problem
 
 	origins map[string]Origin
-	rules   []ruleSource
 }
 
-// Origin says where the value of key was written; a default for a key that does not exist.
+// Origin says where the value of key was written; a default for a key that does not exist. Entries of lists have
+// keys such as rooms[0] and rooms[0].match.
 func (l *Loaded) Origin(key string) Origin { return l.origins[key] }
 
 // Load reads defaults, file, environment and flags, checks the result, and fills in what depends on the machine.
@@ -73,7 +73,7 @@ func Load(o Options) (*Loaded, error) {
 	r.readFlags(flags)
 	r.derive(o.Terminal)
 
-	l := &Loaded{Dev: flags.dev, File: path, origins: r.origins, rules: r.rules}
+	l := &Loaded{Dev: flags.dev, File: path, origins: r.origins}
 	r.readKeys()
 	if !r.fileLost {
 		r.validate(flags.dev)
@@ -90,7 +90,6 @@ type reader struct {
 	cfg      *Config
 	table    []setting
 	origins  map[string]Origin
-	rules    []ruleSource
 	problems Problems
 	warnings []Problem
 	// broken holds the keys that have a problem, so that cross-field rules do not complain about what is left.
@@ -125,19 +124,15 @@ func (r *reader) assign(s *setting, items []string, at Origin) {
 
 // assignText sets s from the text of a layer that is not YAML.
 func (r *reader) assignText(s *setting, text string, at Origin) {
-	if s.field != &r.cfg.Rooms {
+	e := entriesOf(s.field)
+	if e == nil {
 		k := kindOf(s.field)
 		r.assign(s, k.split(text), at)
 		return
 	}
 	before := len(r.problems)
-	list := r.parseYAML([]byte(text), at)
-	switch {
-	case list != nil:
-		r.readRooms(list, at)
-	case len(r.problems) == before:
-		r.cfg.Rooms, r.rules = nil, nil
-		r.origins[s.key] = at
+	if list := r.parseYAML([]byte(text), at); len(r.problems) == before {
+		r.readEntries(s, e, list, at)
 	}
 }
 
@@ -184,8 +179,8 @@ func (r *reader) readConfigFile(path string, named Origin) {
 	}
 	m := &mapping{reader: r, at: at, table: r.table, seen: map[string]int{}}
 	m.found = func(s *setting, value *yaml.Node, at Origin) {
-		if s.field == &r.cfg.Rooms {
-			r.readRooms(value, at)
+		if e := entriesOf(s.field); e != nil {
+			r.readEntries(s, e, value, at)
 			return
 		}
 		words, bad := items(s, value)

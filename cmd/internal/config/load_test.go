@@ -87,6 +87,7 @@ func TestEveryKeyInEveryLayer(t *testing.T) {
 		"admin.listen": "127.0.0.1:9001", "loops": "3", "origins": "https://a.example", "proxy.trusted": "10.0.0.0/8",
 		"broker.url": "nats://host", "auth.jwks_url": "https://a.example/keys", "rooms": "[{match: a, publish: anyone}]",
 		"auth.algorithms": "HS256", "limits.outbound_bytes": "300KiB", "limits.outbound_total": "300MiB",
+		"auth.issuers":          "[{issuer: a, jwks_url: 'https://a.example/keys'}]",
 		"auth.hmac_secret_file": "hmac", "admin.key_file": "key", "auth.public_key_file": "pem",
 	}
 	files := map[string]string{"hmac": strings.Repeat("k", 32), "key": strings.Repeat("a", 32), "pem": "text"}
@@ -141,7 +142,7 @@ func other(s *setting) string {
 }
 
 func quotedUnlessList(key, value string) string {
-	if key == "rooms" {
+	if key == "rooms" || key == "auth.issuers" {
 		return value
 	}
 	return yamlString(value)

@@ -15,6 +15,15 @@ const referenceHead = `# roost: every setting with its default. Remove what you 
 # Durations are written 500ms, 30s, 5m; sizes 512, 64KiB, 1MiB. roost check shows what is in force, and why.
 `
 
+const referenceIssuers = `# issuers:
+#   - issuer: https://login.example.com
+#     audience: chat
+#     jwks_url: https://login.example.com/.well-known/jwks.json
+#   - issuer: https://partner.example.com
+#     public_key_file: /etc/roost/partner.pem
+#     algorithms: [ES256]
+`
+
 const referenceRooms = `# rooms:
 #   - match: "chat.*"
 #     history.size: 0
@@ -45,8 +54,10 @@ func WriteReference(w io.Writer) error {
 		section = name
 		writeComment(&b, indent, s.note())
 		fmt.Fprintf(&b, "%s%s: %s\n", indent, leaf, s.reference())
-		if s.field == &cfg.Rooms {
-			b.WriteString(referenceRooms)
+		if e := entriesOf(s.field); e != nil {
+			for line := range strings.Lines(e.reference) {
+				b.WriteString(indent + line)
+			}
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -94,20 +105,23 @@ func writeComment(b *strings.Builder, indent, text string) {
 	b.WriteString(line + "\n")
 }
 
-// WriteOrigins writes one line for each setting: key = value (origin). Secrets show as their length.
+// WriteOrigins writes one line for each setting, or each entry of a list: key = value (origin). Secrets show as their
+// length.
 func (l *Loaded) WriteOrigins(w io.Writer) error {
 	var b strings.Builder
 	for _, s := range l.Config.settings() {
-		at := l.origins[s.key]
-		if k := kindOf(s.field); k.set != nil {
-			fmt.Fprintf(&b, "%s = %s  (%v)\n", s.key, k.show(s.field), at)
+		e := entriesOf(s.field)
+		if e == nil {
+			k := kindOf(s.field)
+			fmt.Fprintf(&b, "%s = %s  (%v)\n", s.key, k.show(s.field), l.origins[s.key])
 			continue
 		}
-		if len(l.Config.Rooms) == 0 {
-			fmt.Fprintf(&b, "%s = []  (%v)\n", s.key, at)
+		if e.length() == 0 {
+			fmt.Fprintf(&b, "%s = []  (%v)\n", s.key, l.origins[s.key])
 		}
-		for i, rule := range l.Config.Rooms {
-			fmt.Fprintf(&b, "%s[%d] = %v  (%v)\n", s.key, i, rule, l.rules[i].origin)
+		for i := range e.length() {
+			name := entryKey(s.key, i)
+			fmt.Fprintf(&b, "%s = %s  (%v)\n", name, entryText(e.table(i)), l.origins[name])
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -54,11 +54,16 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// TestReferenceExample removes the comment signs of the example for rooms.
-func TestReferenceExample(t *testing.T) {
+// TestReferenceExamples removes the comment signs of the examples.
+func TestReferenceExamples(t *testing.T) {
 	l, err := load(t, input{file: strings.ReplaceAll(referenceRooms, "# ", ""), env: []string{anonymous}})
 	if err != nil || len(l.Config.Rooms) != 1 {
 		t.Errorf("%v, %v", l.Config.Rooms, err)
+	}
+	issuers := strings.NewReplacer("# ", "  ", "/etc/roost/", "").Replace(referenceIssuers)
+	l, err = load(t, input{file: "auth:\n" + issuers, files: map[string]string{"partner.pem": "text"}})
+	if err != nil || len(l.Config.Auth.Issuers) != 2 {
+		t.Errorf("%v, %v", l.Config.Auth.Issuers, err)
 	}
 }
 

@@ -1,79 +1,20 @@
-// The setting rooms: a list of rules, each a small mapping with a table of its own.
+// The setting rooms: what its rules inherit, and what a pattern for the names of rooms may look like.
 
 package config
 
-import (
-	"fmt"
-	"strings"
-
-	"go.yaml.in/yaml/v3"
-)
-
-// ruleSource remembers of one rule what its values no longer tell.
-type ruleSource struct {
-	origin Origin
-	// given holds the keys the rule names itself; the others follow the settings outside.
-	given map[string]bool
-}
-
-// readRooms sets Config.Rooms from a YAML list.
-func (r *reader) readRooms(list *yaml.Node, at Origin) {
-	if list.Kind != yaml.SequenceNode {
-		r.problem(at, "rooms", "is not a list", `write rules such as [{match: "chat.*", publish: members}]`)
-		return
-	}
-	rules := make([]RoomRule, len(list.Content))
-	sources := make([]ruleSource, len(list.Content))
-	for i, n := range list.Content {
-		name := fmt.Sprintf("rooms[%d]", i)
-		source := ruleSource{origin: at.line(n.Line), given: map[string]bool{}}
-		if n = aliased(n); n.Kind != yaml.MappingNode {
-			r.problem(source.origin, name, "is not a rule", `write one such as {match: "chat.*", publish: members}`)
-			continue
-		}
-		r.readRule(&rules[i], source, n, name+".")
-		sources[i] = source
-	}
-	r.cfg.Rooms, r.rules = rules, sources
-	r.origins["rooms"] = at
-}
-
-// readRule reads one rule; name is what problems call it.
-func (r *reader) readRule(rule *RoomRule, source ruleSource, n *yaml.Node, name string) {
-	table := rule.settings()
-	for i := range table {
-		if table[i].def != "" {
-			_ = table[i].read([]string{table[i].def}) // defaults of the tables fit their rows, a test says so
-		}
-	}
-	m := &mapping{reader: r, at: source.origin, name: name, table: table, seen: map[string]int{}}
-	m.found = func(s *setting, value *yaml.Node, at Origin) {
-		source.given[s.key] = true
-		words, bad := items(s, value)
-		if bad == nil {
-			bad = s.read(words)
-		}
-		if bad != nil {
-			r.problem(at, name+s.key, bad.wrong, bad.fix)
-		}
-	}
-	m.walk(n, "")
-	if !source.given["match"] {
-		r.problem(source.origin, name+"match", "is missing", `write which rooms the rule is for, such as match: "chat.*"`)
-	}
-}
+import "strings"
 
 // inherit fills in what the rules leave out. It runs after all layers, so that a flag changes them too.
 func (r *reader) inherit() {
 	for i := range r.cfg.Rooms {
-		rule, given := &r.cfg.Rooms[i], r.rules[i].given
-		if !given["history.size"] {
+		rule, name := &r.cfg.Rooms[i], entryKey("rooms", i)
+		if !r.written(name + ".history.size") {
 			rule.HistorySize = r.cfg.History.Size
 		}
-		if !given["presence.events"] {
+		if !r.written(name + ".presence.events") {
 			rule.PresenceEvents = r.cfg.Presence.Events
 		}
-		if !given["slow_consumer"] {
+		if !r.written(name + ".slow_consumer") {
 			rule.SlowConsumer = r.cfg.SlowConsumer
 		}
 	}
@@ -104,11 +45,4 @@ func checkPattern(pattern string) *fault {
 const roomBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:-"
 
 // String is the rule as roost check prints it.
-func (r RoomRule) String() string {
-	table := r.settings()
-	pairs := make([]string, len(table))
-	for i := range table {
-		pairs[i] = table[i].key + ": " + kindOf(table[i].field).show(table[i].field)
-	}
-	return "{" + strings.Join(pairs, ", ") + "}"
-}
+func (r RoomRule) String() string { return entryText(r.settings()) }

@@ -4,7 +4,7 @@ package config
 
 import "strings"
 
-// setting is one row: a key and the field behind it, bound to one Config (or one RoomRule).
+// setting is one row: a key and the field behind it, bound to one Config (or one entry of a list in it).
 type setting struct {
 	// key is relative to its section inside a section's table, whole in Config.settings.
 	key string
@@ -74,30 +74,51 @@ func (a *Admin) settings() []setting {
 }
 
 func (a *Auth) settings() []setting {
-	return []setting{
+	list := []setting{
 		{key: "mode", field: &a.Mode, def: AuthJWT, words: []string{AuthJWT, AuthAnonymous},
 			doc: "who may connect: holders of a valid token, or anyone"},
-		{key: "hmac_secret", field: &a.HMACSecret, def: "",
-			doc: "shared secret of HS256, HS384 and HS512 tokens, at least 32 bytes"},
-		{key: "hmac_secret_file", field: &a.HMACSecretFile, def: "",
-			doc: "file that holds auth.hmac_secret; one newline at its end is not part of it"},
-		{key: "public_key_file", field: &a.PublicKeyFile, def: "",
-			doc: "PEM file with the public key of RS256, PS256, ES256 or EdDSA tokens"},
-		{key: "jwks_url", field: &a.JWKSURL, def: "",
-			doc: "address of a key set (RFC 7517), https only"},
-		{key: "algorithms", field: &a.Algorithms, def: "",
-			words: []string{"HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"},
-			doc:   "algorithms a token may be signed with; empty is those that fit the configured keys"},
-		{key: "issuer", field: &a.Issuer, def: "",
-			doc: "required iss claim; empty is not checked"},
-		{key: "audience", field: &a.Audience, def: "",
-			doc: "required aud claim; empty is not checked"},
+	}
+	list = append(list, a.sources()...)
+	list = append(list, a.demands()...)
+	return append(list, []setting{
+		{key: "issuers", field: &a.Issuers, def: "[]",
+			doc: "several issuers in place of one, each with its own keys and demands; a token's iss claim says whose it is"},
 		{key: "leeway", field: &a.Leeway, def: "10s", bounds: "0s..30s",
 			doc: "how far clocks may differ when exp and nbf are checked"},
 		{key: "query_token", field: &a.QueryToken, def: "false",
 			doc: "also accept ?token= in the address, which leaks into logs"},
 		{key: "refuse", field: &a.Refuse, def: RefuseHTTP, words: []string{RefuseHTTP, RefuseClose},
 			doc: "how a bad token is refused: http answers 401; close upgrades and closes with 4401, so that a browser can see why"},
+	}...)
+}
+
+// settings lists what one entry of auth.issuers may hold.
+func (s *Signer) settings() []setting { return append(s.demands(), s.sources()...) }
+
+// sources are the settings that bring keys.
+func (s *Signer) sources() []setting {
+	return []setting{
+		{key: "hmac_secret", field: &s.HMACSecret, def: "",
+			doc: "shared secret of HS256, HS384 and HS512 tokens, at least 32 bytes"},
+		{key: "hmac_secret_file", field: &s.HMACSecretFile, def: "",
+			doc: "file that holds auth.hmac_secret; one newline at its end is not part of it"},
+		{key: "public_key_file", field: &s.PublicKeyFile, def: "",
+			doc: "PEM file with the public key of RS256, PS256, ES256 or EdDSA tokens"},
+		{key: "jwks_url", field: &s.JWKSURL, def: "",
+			doc: "address that public keys are fetched from in place of a file (a key set, RFC 7517): https, or http on this machine"},
+	}
+}
+
+// demands are the settings that say what a token must be like.
+func (s *Signer) demands() []setting {
+	return []setting{
+		{key: "issuer", field: &s.Issuer, def: "",
+			doc: "required iss claim; empty is not checked"},
+		{key: "audience", field: &s.Audience, def: "",
+			doc: "required aud claim; empty is not checked"},
+		{key: "algorithms", field: &s.Algorithms, def: "",
+			words: []string{"HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"},
+			doc:   "algorithms a token may be signed with; empty is those that fit the configured keys"},
 	}
 }
 

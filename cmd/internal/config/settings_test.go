@@ -26,6 +26,7 @@ var contractDefaults = map[string]any{
 	"auth.algorithms":              []string(nil),
 	"auth.issuer":                  "",
 	"auth.audience":                "",
+	"auth.issuers":                 []Signer{}, // beyond contract section 1
 	"auth.leeway":                  10 * time.Second,
 	"auth.query_token":             false,
 	"auth.refuse":                  "http",
@@ -96,13 +97,24 @@ func TestContractDefaults(t *testing.T) {
 	}
 }
 
+// withEntries lists all settings and, for each list of entries, those of one.
+func withEntries(cfg *Config) []setting {
+	all := cfg.settings()
+	for _, s := range all {
+		if e := entriesOf(s.field); e != nil {
+			e.resize(1)
+			all = append(all, e.table(0)...)
+		}
+	}
+	return all
+}
+
 // TestRows checks what the code that reads the tables takes for granted.
 func TestRows(t *testing.T) {
 	var cfg Config
-	var rule RoomRule
 	keyForm := regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)?$`)
 	keys, variables, fields := map[string]bool{}, map[string]bool{}, map[any]string{}
-	for _, s := range append(cfg.settings(), rule.settings()...) {
+	for _, s := range withEntries(&cfg) {
 		t.Run(s.key, func(t *testing.T) {
 			if !keyForm.MatchString(s.key) {
 				t.Errorf("key is not section.name")
@@ -116,7 +128,7 @@ func TestRows(t *testing.T) {
 			}
 			k := kindOf(s.field)
 			if k.set == nil {
-				if s.key != "rooms" {
+				if entriesOf(s.field) == nil {
 					t.Fatalf("%T has no kind", s.field)
 				}
 				return
@@ -158,24 +170,24 @@ func TestRows(t *testing.T) {
 // TestEveryFieldHasARow finds fields that nothing can set.
 func TestEveryFieldHasARow(t *testing.T) {
 	var cfg Config
-	var rule RoomRule
 	rows := map[any]bool{}
-	for _, s := range append(cfg.settings(), rule.settings()...) {
+	for _, s := range withEntries(&cfg) {
 		rows[s.field] = true
 	}
 	var walk func(v reflect.Value, path string)
 	walk = func(v reflect.Value, path string) {
 		for i := range v.NumField() {
-			field, name := v.Field(i), path+v.Type().Field(i).Name
+			field, name := v.Field(i), v.Type().Field(i).Name
 			switch {
-			case rows[field.Addr().Interface()] || name == "Auth.PublicKeyPEM":
+			case rows[field.Addr().Interface()] || name == "PublicKeyPEM":
 			case field.Kind() == reflect.Struct:
-				walk(field, name+".")
+				walk(field, path+name+".")
 			default:
-				t.Errorf("%s has no setting", name)
+				t.Errorf("%s has no setting", path+name)
 			}
 		}
 	}
 	walk(reflect.ValueOf(&cfg).Elem(), "")
-	walk(reflect.ValueOf(&rule).Elem(), "RoomRule.")
+	walk(reflect.ValueOf(&cfg.Rooms[0]).Elem(), "RoomRule.")
+	walk(reflect.ValueOf(&cfg.Auth.Issuers[0]).Elem(), "Signer.")
 }

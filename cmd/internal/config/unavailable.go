@@ -2,15 +2,12 @@
 
 package config
 
-import "fmt"
-
 // unavailable lists them; a row goes when its feature comes.
 var unavailable = []struct {
 	key    string
 	wanted func(*Config) bool
 	fix    string
 }{
-	{"auth.jwks_url", func(c *Config) bool { return c.Auth.JWKSURL != "" }, "set auth.public_key_file"},
 	{"broker.url", func(c *Config) bool { return c.Broker.URL != brokerMemory }, "write memory:"},
 	{"history.size", func(c *Config) bool { return c.History.Size > 0 }, "write 0"},
 	{"presence.events", func(c *Config) bool { return c.Presence.Events }, "write false"},
@@ -36,8 +33,8 @@ func (r *reader) refuseUnavailable() {
 	}
 	for _, u := range unavailableInRules {
 		for i := range r.cfg.Rooms {
-			if r.rules[i].given[u.key] && u.wanted(&r.cfg.Rooms[i]) {
-				r.problem(r.rules[i].origin, fmt.Sprintf("rooms[%d].%s", i, u.key), notYet, u.fix)
+			if key := entryKey("rooms", i) + "." + u.key; r.written(key) && u.wanted(&r.cfg.Rooms[i]) {
+				r.check(key, notYet, u.fix)
 			}
 		}
 	}

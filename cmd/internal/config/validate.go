@@ -13,8 +13,16 @@ import (
 // check reports a problem with key where key was written, unless key has one already.
 func (r *reader) check(key, wrong, fix string) {
 	if !r.broken[key] {
-		r.problem(r.origins[key], key, wrong, fix)
+		r.problem(r.place(key), key, wrong, fix)
 	}
+}
+
+// place is where key was written; for a key that an entry of a list lacks, where the entry begins.
+func (r *reader) place(key string) Origin {
+	if end := strings.IndexByte(key, ']') + 1; end > 0 && !r.written(key) {
+		key = key[:end]
+	}
+	return r.origins[key]
 }
 
 // warn notes something about key that does not keep the node from starting.
@@ -64,40 +72,6 @@ func (r *reader) validateAdmin() {
 	}
 	if a.Pprof {
 		r.warn("admin.pprof", "profiles can be fetched by everyone who reaches "+a.Listen, "set admin.listen to a loopback address while you profile")
-	}
-}
-
-// minSecretBytes is the size of SHA-256's output, the least RFC 7518 section 3.2 allows for HS256.
-const minSecretBytes = 32
-
-func (r *reader) validateAuth() {
-	a := &r.cfg.Auth
-	if a.JWKSURL != "" {
-		u, err := url.Parse(string(a.JWKSURL))
-		if err != nil || u.Scheme != "https" || u.Host == "" {
-			r.check("auth.jwks_url", "is not an https address", "write one such as https://login.example.com/.well-known/jwks.json")
-		}
-	}
-	sources := []string{"auth.hmac_secret", "auth.hmac_secret_file", "auth.public_key_file", "auth.jwks_url"}
-	given := []bool{a.HMACSecret != "", a.HMACSecretFile != "", a.PublicKeyFile != "", a.JWKSURL != ""}
-	if a.Mode == AuthAnonymous {
-		for i, key := range sources {
-			if given[i] && r.origins[key].Layer != FromKeyFile {
-				r.warn(key, "is not used while auth.mode is anonymous", "set auth.mode: jwt, or remove it")
-			}
-		}
-		return
-	}
-	found := false
-	for i, key := range sources {
-		found = found || given[i] || r.broken[key]
-	}
-	if !found {
-		r.check("auth.mode", "jwt has no key to check tokens with",
-			"set auth.hmac_secret_file, auth.hmac_secret or auth.public_key_file, or auth.mode: anonymous")
-	}
-	if n := len(a.HMACSecret); n > 0 && n < minSecretBytes {
-		r.check("auth.hmac_secret", fmt.Sprintf("has %d bytes, fewer than %d", n, minSecretBytes), "make one with: openssl rand -hex 32")
 	}
 }
 
@@ -187,19 +161,20 @@ func (r *reader) validateRooms() {
 	first := map[string]int{}
 	all := -1
 	for i := range r.cfg.Rooms {
-		key := fmt.Sprintf("rooms[%d].match", i)
-		if r.broken[key] || r.broken[fmt.Sprintf("rooms[%d]", i)] {
+		name := entryKey("rooms", i)
+		key := name + ".match"
+		if r.broken[key] || r.broken[name] {
 			continue
 		}
-		pattern, at := r.cfg.Rooms[i].Match, r.rules[i].origin
+		pattern := r.cfg.Rooms[i].Match
 		if bad := checkPattern(pattern); bad != nil {
-			r.problem(at, key, quote(pattern)+" "+bad.wrong, bad.fix)
+			r.check(key, quote(pattern)+" "+bad.wrong, bad.fix)
 			continue
 		}
 		if earlier, again := first[pattern]; again {
-			r.problem(at, key, fmt.Sprintf("never applies, rooms[%d] matches the same", earlier), "merge the two")
+			r.check(key, fmt.Sprintf("never applies, rooms[%d] matches the same", earlier), "merge the two")
 		} else if all >= 0 {
-			r.problem(at, key, fmt.Sprintf("never applies, rooms[%d] matches every room", all), "move ** to the end")
+			r.check(key, fmt.Sprintf("never applies, rooms[%d] matches every room", all), "move ** to the end")
 		}
 		first[pattern] = i
 		if pattern == "**" && all < 0 {

@@ -156,6 +156,7 @@ func TestSecretHidesItself(t *testing.T) {
 	}
 	cfg := Default()
 	cfg.Auth.HMACSecret, cfg.Admin.Key, cfg.Broker.URL = "canary", "canary", "redis://:canary@host"
+	cfg.Auth.Issuers = []Signer{{HMACSecret: "canary", JWKSURL: "https://canary@host/?canary"}}
 	for _, shown := range everyForm(cfg) {
 		if strings.Contains(shown, "canary") {
 			t.Errorf("a Config shows a secret: %s", shown)
