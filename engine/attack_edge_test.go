@@ -99,14 +99,15 @@ func TestFullBelievesNobodyMore(t *testing.T) {
 // TestFullIsStillHealthy: at the cap, connections that say nothing, or not all of it, don't keep a balancer's check
 // from being answered: it would take a full node for a dead one (A25).
 func TestFullIsStillHealthy(t *testing.T) {
-	for name, said := range map[string]string{"nothing": "", "a byte": "G", "half a head": goodHead[:60]} {
+	for name, said := range map[string]string{"nothing": "", "a byte": "G", "half a head": goodHead[:60], "a whole request": goodHead} {
 		t.Run(name, func(t *testing.T) {
 			s, addr := serve(t, func(o *Options) { o.Limits.Connections = 1 })
 			held := enginetest.Dial(t, addr, "/ws", v1)
 			var dialer net.Dialer
+			var crowd []net.Conn
 			for range 3 * maxRefusing {
 				if c, err := dialer.DialContext(t.Context(), "tcp", addr); err == nil { // it may be reset at once
-					defer c.Close()
+					crowd = append(crowd, c)
 					_, _ = c.Write([]byte(said))
 				}
 			}
@@ -116,6 +117,9 @@ func TestFullIsStillHealthy(t *testing.T) {
 				if answer := string(readToEnd(c)); !strings.HasPrefix(answer, "HTTP/1.1 200 ") {
 					t.Errorf("readyz is answered %.60q", answer)
 				}
+			}
+			for _, c := range crowd {
+				c.Close()
 			}
 			held.CloseHandshake(1000)
 			settles(t, s, 0, "roost_connections")

@@ -15,46 +15,39 @@ import (
 // for them.
 const maxRefusing = 64
 
-// refusals are the answers to connections above the cap that are under way. A connection that has said nothing gives
-// way to a new one: silent sockets must not keep a balancer's health check from its answer, or a full node would be
-// taken for a dead one.
+// refusals are the answers to connections above the cap that are under way. The oldest one gives way to a new one, since
+// it has had the most time: sockets that say nothing, or not all of it, must not keep a balancer's health check from
+// its answer, or a full node would be taken for a dead one.
 type refusals struct {
 	mu       sync.Mutex
 	underWay int
-	silent   []*net.TCPConn // oldest first
+	patient  []*net.TCPConn // those that were not cut short, oldest first
 }
 
-// begin takes a place for c. False means that all are taken by connections that are being talked to.
+// begin takes a place for c. False means that there is none: too many were cut short and have not ended yet.
 func (r *refusals) begin(c *net.TCPConn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.underWay >= maxRefusing {
-		if len(r.silent) == 0 {
+		if len(r.patient) == 0 || r.underWay >= 2*maxRefusing {
 			return false
 		}
-		_ = r.silent[0].SetDeadline(time.Unix(1, 0)) // its goroutine is waiting to read, and ends at once
-		r.silent = slices.Delete(r.silent, 0, 1)
+		_ = r.patient[0].SetDeadline(time.Unix(1, 0)) // its goroutine is waiting to read, and ends at once
+		r.patient = slices.Delete(r.patient, 0, 1)
 	}
 	r.underWay++
-	r.silent = append(r.silent, c)
+	r.patient = append(r.patient, c)
 	return true
-}
-
-// spoke notes that c has said something.
-func (r *refusals) spoke(c *net.TCPConn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := slices.Index(r.silent, c); i >= 0 {
-		r.silent = slices.Delete(r.silent, i, i+1)
-	}
 }
 
 // end gives c's place back.
 func (r *refusals) end(c *net.TCPConn) {
-	r.spoke(c)
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.underWay--
-	r.mu.Unlock()
+	if i := slices.Index(r.patient, c); i >= 0 {
+		r.patient = slices.Delete(r.patient, i, i+1)
+	}
 }
 
 // refuse tells a connection above the cap so, from a goroutine of its own. A balancer's health check is answered as
@@ -87,9 +80,6 @@ func (a *acceptor) answer(c *net.TCPConn) []byte {
 	}
 	for {
 		n, err := c.Read(buf)
-		if n > 0 {
-			a.refusals.spoke(c)
-		}
 		head = append(head, buf[:n]...)
 		if proxied {
 			_, n, fault := proxyproto.Parse(head, &a.server.proxyLimits)

@@ -171,7 +171,7 @@ func writeTryIt(w io.Writer, clients, admin string) {
 }
 
 const tryIt = `
-Try it. Open http://%[2]s/ in two tabs of a browser and paste into the console of each:
+Try it. http://%[2]s/ shows this node, with a client to try. Or paste into the consoles of two tabs of a browser there:
 
   ws = new WebSocket("ws://%[1]s/ws?room=lobby", "roost.v1"); ws.onmessage = (e) => console.log(e.data)
 
