@@ -58,6 +58,8 @@ func serve(l *config.Loaded, caught chan os.Signal, stdout io.Writer) error {
 		end.follow(caught, log)
 	}()
 	defer func() {
+		// A signal from here on finds nothing to hurry, and must not end the process with another code than its own.
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 		signal.Stop(caught)
 		close(caught)
 		<-followed

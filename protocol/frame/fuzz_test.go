@@ -213,6 +213,9 @@ func slowControl(op ws.OpCode, payload []byte) (seen, error) {
 		return seen{}, ErrBadClose
 	}
 	code, reason := ws.ParseCloseFrameData(payload)
+	if code >= 5000 { // section 7.4.2 ends there; the library lets them pass
+		return seen{}, ErrBadClose
+	}
 	err := ws.CheckCloseFrameData(code, reason)
 	if 1012 <= code && code <= 1014 { // registered since
 		err = ws.CheckCloseFrameData(1000, reason)

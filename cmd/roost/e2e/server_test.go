@@ -79,14 +79,14 @@ func launch(t *testing.T, path string, settings []string) (*server, error) {
 	return s, nil
 }
 
-// awaitReady polls /readyz.
+// awaitReady polls /readyz on the operator's side: clients' may insist on a PROXY header.
 func (s *server) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/readyz", nil)
 		if err != nil {
 			return err
 		}
