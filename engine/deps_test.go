@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"bench/load/reactor": {"bench", "protocol/frame", "github.com/gobwas/ws", "golang.org/x/sys", "github.com/HdrHistogram/hdrhistogram-go"},
 	"bench/baseline":     {"github.com/gobwas/ws"},
 	"bench/report":       {"bench"},
-	"bench/compare":      {"bench", "bench/load", "bench/probe", "golang.org/x/sys"},
+	"bench/compare":      {"bench", "bench/load", "bench/probe"},
 
 	"cmd/internal/deploy": {"cmd/internal/config"},
 	"cmd/internal/config": {"go.yaml.in/yaml", "github.com/spf13/pflag"},

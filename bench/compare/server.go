@@ -8,16 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/roost-ws/roost/bench"
+	"github.com/roost-ws/roost/bench/load"
 	"github.com/roost-ws/roost/bench/probe"
 )
 
@@ -80,7 +78,7 @@ func startServer(ctx context.Context, s *Server, cpus []int, procs int) (*proces
 		return nil, fmt.Errorf("starting %s: %w", s.Name, err)
 	}
 	p.stdin = stdin
-	if err := startBound(cmd, cpus); err != nil {
+	if err := load.StartOn(cmd, cpus); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", s.Name, err)
 	}
 	go p.read(stdout)
@@ -96,31 +94,6 @@ func startServer(ctx context.Context, s *Server, cpus []int, procs int) (*proces
 		return nil, fmt.Errorf("starting %s (%s): %w%s", s.Name, strings.Join(s.Start, " "), err, p.stderr.quoted())
 	}
 	return p, nil
-}
-
-// startBound starts a command on the given processors, or on all when there are none. A child inherits the mask
-// of the thread that starts it, so this thread takes the mask for that moment.
-func startBound(cmd *exec.Cmd, cpus []int) error {
-	if len(cpus) == 0 {
-		return cmd.Start()
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before, bound unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		return fmt.Errorf("reading the processors of this process: %w", err)
-	}
-	for _, c := range cpus {
-		bound.Set(c)
-	}
-	if err := unix.SchedSetaffinity(0, &bound); err != nil {
-		return fmt.Errorf("binding to processors %v: %w", cpus, err)
-	}
-	started := cmd.Start()
-	if err := unix.SchedSetaffinity(0, &before); err != nil {
-		return errors.Join(started, fmt.Errorf("unbinding from processors %v: %w", cpus, err))
-	}
-	return started
 }
 
 // read passes lines on until the output ends. Lines that nobody waits for beyond some are dropped.

@@ -54,7 +54,7 @@ func startProcess(command []string, cpus []int, setup *reactor.Setup) (*process,
 		return nil, fmt.Errorf("start a worker: %w", err)
 	}
 	p.stdin = stdin
-	if err := startOn(p.cmd, cpus); err != nil {
+	if err := StartOn(p.cmd, cpus); err != nil {
 		return nil, fmt.Errorf("start a worker: %w", err)
 	}
 	go p.listen(stdout)
@@ -77,9 +77,9 @@ func startProcess(command []string, cpus []int, setup *reactor.Setup) (*process,
 	}
 }
 
-// startOn starts cmd bound to processors. A process inherits the mask of the thread that started it, and all its
+// StartOn starts cmd bound to processors, or on all of them if there are none. Any goroutine. A process inherits the mask of the thread that started it, and all its
 // threads have it from the first on: this thread takes the mask for as long as that lasts.
-func startOn(cmd *exec.Cmd, cpus []int) error {
+func StartOn(cmd *exec.Cmd, cpus []int) error {
 	if len(cpus) == 0 {
 		return cmd.Start()
 	}
