@@ -7,6 +7,9 @@ import "errors"
 // ErrBusy means that the broker's pipeline is full and the caller should try again later.
 var ErrBusy = errors.New("fanout: broker is busy")
 
+// ErrNoHistory means that a room keeps nothing.
+var ErrNoHistory = errors.New("fanout: the room keeps no history")
+
 // ErrClosed means that the broker was closed, or never started.
 var ErrClosed = errors.New("fanout: broker is closed")
 
@@ -44,9 +47,9 @@ type Broker interface {
 	Close() error
 }
 
-// Sink hears from a Broker, on the broker's goroutines or inside a Publish; it must not block. For one room the
-// calls come in the order of its stream; calls for different rooms, or from publishers on different goroutines, may
-// overlap.
+// Sink hears from a Broker, on the broker's goroutines or inside a Publish; it must not block. For one room that
+// keeps history the calls of both methods come one after another, in the order of its stream; in others those about
+// the publications of one publisher do. Calls for different rooms, or from publishers on different goroutines, may overlap.
 type Sink interface {
 	// HandlePublication takes p, which is only good during the call, its Data too.
 	HandlePublication(p *Publication)

@@ -12,6 +12,10 @@ const (
 	Text
 	// Binary is anything.
 	Binary
+	// MemberJoined and MemberLeft are no messages but news of the room's members: From came as the first of its
+	// connections, or left as the last, over all nodes. They have no Data, and no Position in any room.
+	MemberJoined
+	MemberLeft
 )
 
 // Position is a place in a room's stream. The zero Position means that the room keeps no history.
@@ -28,7 +32,7 @@ type Publication struct {
 	// Data is whose the Publication is; see each function that takes one.
 	Data []byte
 	Kind Kind
-	// From is the user who published, empty for a backend.
+	// From is the user who published, empty for a backend; or the member that came or left.
 	From string
 	// Time is when the first node took it, in Unix milliseconds.
 	Time int64
