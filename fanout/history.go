@@ -17,9 +17,10 @@ type Query struct {
 	// Since is the place behind which to begin; without HasSince the newest publications are asked for.
 	Since    Position
 	HasSince bool
-	// Limit is how many publications to return at most, and Bytes how much data they may hold together. A Limit of 0
-	// asks where the stream stands and for nothing else.
-	Limit, Bytes int
+	// Limit is how many publications to return at most. A Limit of 0 asks where the stream stands and for nothing else.
+	Limit int
+	// Bytes is how much data they may hold together, 0 = any amount; one of them is returned whatever it holds.
+	Bytes int
 }
 
 // Page is the answer to a Query.
@@ -31,6 +32,18 @@ type Page struct {
 	// Complete says that Publications are all that came behind Query.Since: it is of this epoch, nothing behind it
 	// was trimmed, and neither Limit nor Bytes cut anything off. It is false without Query.HasSince.
 	Complete bool
+}
+
+// Follows reports whether the page goes on where since ends, however far it reaches: if not, publications behind since
+// are lost, or since is of another life of the stream.
+func (p *Page) Follows(since Position) bool {
+	switch {
+	case since.Epoch != p.Position.Epoch:
+		return false
+	case len(p.Publications) > 0:
+		return p.Publications[0].Position.Offset == since.Offset+1
+	}
+	return since.Offset == p.Position.Offset
 }
 
 // History is a [Broker] that keeps publications. Which rooms keep what is a setting of the broker: a function from a

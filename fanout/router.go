@@ -26,13 +26,14 @@ type RouterOptions struct {
 // of some 120 B, one that lingers another 185 B. Go's maps do not shrink; the slots wait for later rooms.
 type Router struct {
 	// Static after NewRouter.
-	broker Broker
-	local  Local
-	linger time.Duration
-	seed   maphash.Seed
-	born   time.Time
-	wake   chan struct{} // the first room began to linger; holds one
-	stop   chan struct{} // closed by Close
+	broker  Broker
+	history History // broker, if it keeps any
+	local   Local
+	linger  time.Duration
+	seed    maphash.Seed
+	born    time.Time
+	wake    chan struct{} // the first room began to linger; holds one
+	stop    chan struct{} // closed by Close
 	// Any goroutine.
 	closed    atomic.Bool
 	lingering atomic.Int64
@@ -51,6 +52,7 @@ func NewRouter(broker Broker, local Local, options RouterOptions) *Router {
 		s.wanted, s.unsettled = map[string]LoopSet{}, map[string]*unsettled{}
 		s.lingering.total = &r.lingering
 	}
+	r.history, _ = broker.(History)
 	return r
 }
 
@@ -71,7 +73,7 @@ func (r *Router) Start() error {
 func (r *Router) Publish(p *Publication, done Completion) { r.broker.Publish(p, done) }
 
 // HandlePublication implements [Sink]: one lookup, then Local.Deliver on the same goroutine. A publication that no
-// loop wants is counted and dropped.
+// loop wants is counted and dropped; one that has a Position is looked at more closely, see stream.go.
 func (r *Router) HandlePublication(p *Publication) {
 	s := r.shard(p.Room)
 	s.mu.RLock()
@@ -81,12 +83,20 @@ func (r *Router) HandlePublication(p *Publication) {
 		s.unwanted.Add(1)
 		return
 	}
+	if p.Position.Offset > 0 && r.history != nil {
+		r.follow(s, p)
+		return
+	}
 	r.local.Deliver(loops, p)
 }
 
-// HandleGap implements [Sink]: the loops that want room are told; without any nothing was missed here.
+// HandleGap implements [Sink]: the loops that want room are told, unless what was missed can be had from the room's
+// history; without any nothing was missed here.
 func (r *Router) HandleGap(room string, pos Position) {
 	s := r.shard(room)
+	if r.history != nil && r.recoverGap(s, room, pos) {
+		return
+	}
 	s.mu.RLock()
 	loops, wanted := s.wanted[room]
 	s.mu.RUnlock()
@@ -161,8 +171,10 @@ type Stats struct {
 	Rooms     int // wanted by a loop of this node
 	Lingering int // wanted by none, still subscribed
 
-	Unwanted uint64 // publications without a loop that wants them
-	Gaps     uint64 // gaps told to at least one loop
+	Unwanted   uint64 // publications without a loop that wants them
+	Gaps       uint64 // gaps told to at least one loop
+	Recoveries uint64 // rooms' streams that were mended from their history
+	Duplicates uint64 // publications that had been heard before
 
 	Subscribed      uint64 // subscriptions that were confirmed
 	SubscribeFailed uint64 // subscriptions that failed
@@ -171,14 +183,15 @@ type Stats struct {
 
 // counters are the figures that change seldom enough for all goroutines to share.
 type counters struct {
-	gaps, subscribed, subscribeFailed, unsubscribed atomic.Uint64
+	gaps, recoveries, duplicates              atomic.Uint64
+	subscribed, subscribeFailed, unsubscribed atomic.Uint64
 }
 
 // Stats returns the figures. It takes each shard's lock for a moment.
 func (r *Router) Stats() Stats {
 	c := &r.counters
 	stats := Stats{Rooms: r.Rooms(), Lingering: int(r.lingering.Load()), Gaps: c.gaps.Load(),
-		Subscribed: c.subscribed.Load(), SubscribeFailed: c.subscribeFailed.Load(), Unsubscribed: c.unsubscribed.Load()}
+		Recoveries: c.recoveries.Load(), Duplicates: c.duplicates.Load(), Subscribed: c.subscribed.Load(), SubscribeFailed: c.subscribeFailed.Load(), Unsubscribed: c.unsubscribed.Load()}
 	for i := range r.shards {
 		stats.Unwanted += r.shards[i].unwanted.Load()
 	}

@@ -25,8 +25,9 @@ type shard struct {
 	unwanted  atomic.Uint64
 	wanted    map[string]LoopSet
 	unsettled map[string]*unsettled
+	streams   map[string]*stream // of wanted rooms that keep history, from the first position heard; see stream.go
 	lingering lingerList
-	_         [56]byte // fills two cache lines, so that shards do not slow each other
+	_         [48]byte // fills two cache lines, so that shards do not slow each other
 }
 
 // phase is how a room stands with the broker.
@@ -109,7 +110,7 @@ func (s *shard) drop(room string, loop int) *unsettled {
 		s.wanted[room] = loops
 		return nil
 	}
-	delete(s.wanted, room)
+	s.unwant(room)
 	if u == nil {
 		u = &unsettled{room: room, phase: subscribed}
 		s.unsettled[room] = u
@@ -126,5 +127,11 @@ func (s *shard) confirm(u *unsettled, err error) {
 	}
 	u.phase, u.err = absent, err
 	u.failed, u.waiting = u.waiting, LoopSet{}
-	delete(s.wanted, u.room)
+	s.unwant(u.room)
+}
+
+// unwant forgets that room is wanted, and where its stream stood: what comes while nobody listens is not missed.
+func (s *shard) unwant(room string) {
+	delete(s.wanted, room)
+	delete(s.streams, room)
 }
