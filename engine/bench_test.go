@@ -151,7 +151,7 @@ func BenchmarkEchoTurn(b *testing.B) {
 		b.Run(fmt.Sprintf("messages=%d", messages), func(b *testing.B) {
 			s, l, r := looseLoop(b, "echo", 1)
 			s.limits.Messages = ratelimit.Rate{}
-			c := l.conns.at(r.members[0] &^ memberMark)
+			c := l.conns.at(r.members[0] &^ memberFlags)
 			c.rights = s.anonymous.Rights
 			var input []byte
 			for range messages {

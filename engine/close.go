@@ -157,6 +157,9 @@ func (c *Conn) retire(l *Loop, reason CloseReason) {
 	l.opened--
 	c.reason = reason
 	l.leaveAll(c)
+	if l.server.presenceShared {
+		l.server.roll.leave("", c.user, false)
+	}
 	l.count.closes[reason]++
 	l.server.admission.leave(c, l)
 }

@@ -29,6 +29,10 @@ type delivery struct {
 	form   protocol.Form
 }
 
+// pushTypes are what clients are told by kind of publication.
+var pushTypes = [...]protocol.PushType{fanout.JSON: protocol.Message, fanout.Text: protocol.Message, fanout.Binary: protocol.Message,
+	fanout.MemberJoined: protocol.MemberJoined, fanout.MemberLeft: protocol.MemberLeft}
+
 // maxKeptFrame bounds the memory that an unused delivery keeps for the next one.
 const maxKeptFrame = 16 << 10
 
@@ -37,7 +41,8 @@ var deliveries = sync.Pool{New: func() any { return new(delivery) }}
 // Deliver hands a publication to the loops in the set; it is part of fanout.Local. Any goroutine; never blocks,
 // and keeps nothing of p.
 func (s *Server) Deliver(loops fanout.LoopSet, p *fanout.Publication) {
-	if l := s.publishing(p); l != nil && loops.Has(l.index) {
+	// With a Position the mailbox decides about the order: what another loop published a moment ago may lie in it.
+	if l := s.publishing(p); l != nil && loops.Has(l.index) && p.Position.Offset == 0 {
 		l.deliverHere(p)
 		if loops.Remove(l.index); loops.Len() == 0 {
 			return
@@ -47,7 +52,7 @@ func (s *Server) Deliver(loops fanout.LoopSet, p *fanout.Publication) {
 	d.room = p.Room
 	d.data = append(d.data[:0], p.Data...)
 	d.push = protocol.Push{
-		Type:     protocol.Message,
+		Type:     pushTypes[p.Kind],
 		Room:     p.Room,
 		Data:     d.data,
 		Kind:     protocol.Kind(p.Kind),
@@ -55,7 +60,9 @@ func (s *Server) Deliver(loops fanout.LoopSet, p *fanout.Publication) {
 		Position: protocol.Position(p.Position),
 		Time:     p.Time,
 	}
-	d.sender = 0
+	if d.sender = 0; p.Kind >= fanout.MemberJoined {
+		d.push.User, d.push.From, d.push.Kind = p.From, "", protocol.JSON
+	}
 	if p.Sender != 0 && p.Node == s.node {
 		d.sender = handle(p.Sender)
 	}
@@ -94,7 +101,7 @@ func (l *Loop) deliverHere(p *fanout.Publication) {
 			continue
 		}
 		if b, form := l.codecs[i].AppendPush(l.headroom(), &l.push); form != protocol.NoMessage {
-			l.gather(r, l.finished(dialect(i), b, form), handle(p.Sender).slot(), l.now)
+			l.gather(r, l.finished(dialect(i), b, form), entry{since: l.now, sender: handle(p.Sender).slot()})
 		}
 	}
 }
@@ -159,7 +166,7 @@ func (l *Loop) deliver(d *delivery) {
 			if d.sender != 0 && d.sender.loop() == l.index && l.conns.find(d.sender) != nil {
 				sender = d.sender.slot()
 			}
-			l.gather(r, b, sender, d.since)
+			l.gather(r, b, entry{since: d.since, sender: sender, at: d.push.Position})
 		}
 	}
 	d.release()

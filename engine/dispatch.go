@@ -27,8 +27,10 @@ func (l *Loop) dispatch(c *Conn, cmd *protocol.Command) {
 		l.answerTo(c, cmd.ID, protocol.Reply{Type: protocol.Pong})
 	case protocol.Refresh:
 		l.refresh(c, cmd)
-	case protocol.Presence, protocol.History:
-		l.fail(c, cmd.ID, protocol.Unavailable, "this server keeps no presence and no history", 0)
+	case protocol.History:
+		l.historyCommand(c, cmd)
+	case protocol.Presence:
+		l.presenceCommand(c, cmd)
 	default:
 		l.fail(c, cmd.ID, protocol.BadRequest, "unknown type", 0)
 	}
@@ -69,12 +71,10 @@ func (l *Loop) joinCommand(c *Conn, cmd *protocol.Command) {
 	case !c.rights.CanJoin(cmd.Room):
 		l.refuseCommand(c, cmd.ID, protocol.Forbidden, "the token does not allow this room", CloseForbidden)
 		return
-	case cmd.HasSince:
-		l.fail(c, cmd.ID, protocol.Unavailable, "this room keeps no history", 0)
-		return
 	}
 	if r := l.findRoom(c.dialect, cmd.Room); r != nil && c.memberOf(r) != nil {
-		l.answerJoin(c, r, cmd.ID)
+		l.catchUp(c, r) // what it is owed comes before the answer
+		l.answerJoin(c, r, cmd, true)
 		return
 	}
 	if c.roomCount() >= l.limits.RoomsPerConnection {
@@ -87,16 +87,23 @@ func (l *Loop) joinCommand(c *Conn, cmd *protocol.Command) {
 		return
 	}
 	l.join(c, r)
-	l.answerJoin(c, r, cmd.ID)
+	l.answerJoin(c, r, cmd, false)
 }
 
-// answerJoin says that c is a member, at once or when the broker has confirmed the room.
-func (l *Loop) answerJoin(c *Conn, r *Room, id []byte) {
-	if !r.ready {
-		r.waiting = append(r.waiting, joinWait{handle: c.handle(l), id: bytes.Clone(id)})
+// answerJoin says that c is a member, at once or when the broker has confirmed the room. From a room that keeps nothing
+// nothing is recovered.
+func (l *Loop) answerJoin(c *Conn, r *Room, cmd *protocol.Command, again bool) {
+	if r.ready && !r.keeps() {
+		l.answerTo(c, cmd.ID, protocol.Reply{Type: protocol.Joined, Room: r.name, HasRecovered: cmd.HasSince})
 		return
 	}
-	l.answerTo(c, id, protocol.Reply{Type: protocol.Joined, Room: r.name})
+	w := joinWait{handle: c.handle(l), id: bytes.Clone(cmd.ID), again: again, hasSince: cmd.HasSince, since: cmd.Since}
+	if r.ready {
+		l.place(c, r, w)
+		return
+	}
+	r.waiting = append(r.waiting, w)
+	l.quieten(c, r)
 }
 
 func (l *Loop) leaveCommand(c *Conn, cmd *protocol.Command) {

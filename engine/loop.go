@@ -76,6 +76,8 @@ type Loop struct {
 	answer      protocol.Reply
 	notice      protocol.Push
 	push        protocol.Push
+	missed      []protocol.Push
+	present     []fanout.PresentUser
 	speaking    *Room // the one that publication is for, if the publisher is a member
 	localAddr   *net.TCPAddr
 	slimmer     slimmer

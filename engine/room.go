@@ -23,7 +23,7 @@ func (d dialect) deflates() bool { return d >= dialectV1Deflate }
 
 // Room is the members of one room, of one dialect, on one loop: those who get the same bytes. Loop only.
 //
-// A member is its connection's slot with one bit more, the mark. A walk flips the room's mark and serves from
+// A member is its connection's slot with two bits more, memberQuiet and the mark. A walk flips the room's mark and serves from
 // the end every member that bears the old one: whoever joins meanwhile is given the new mark, and whoever is
 // moved into the place of one who left has it already, so nobody is served twice or passed over.
 type Room struct {
@@ -32,22 +32,33 @@ type Room struct {
 	walk    *walk // what is being told and gathered, nil in a quiet room
 	rule    *RoomRule
 	waiting []joinWait // who waits for the broker's confirmation
-	id      uint32
-	dialect dialect
-	ready   bool // the broker has confirmed this room
-	pending bool // it will, or will refuse: until then the room stays, members or not
-	active  bool // on Loop.active
-	mark    uint32
+	// In a room that keeps history: the place of the last publication that was gathered here, without an Epoch while
+	// that is not known; and who waits for a place in the stream, see recover.go.
+	at       protocol.Position
+	catching *catching
+	id       uint32
+	dialect  dialect
+	presence presenceMode
+	ready    bool // the broker has confirmed this room
+	pending  bool // it will, or will refuse: until then the room stays, members or not
+	active   bool // on Loop.active
+	mark     uint32
 }
 
 const memberMark = 1 << 31
 
 // joinWait is a member that has not been answered yet.
 type joinWait struct {
-	handle handle
-	id     []byte // the command's id, nil if it had none
-	atOpen bool   // asked for by the request: told when it is confirmed, since the welcome could not
+	handle   handle
+	id       []byte // the command's id, nil if it had none
+	atOpen   bool   // asked for by the request: told when it is confirmed, since the welcome could not
+	again    bool   // it is a member already, and stays one if it can't be answered
+	hasSince bool
+	since    protocol.Position
 }
+
+// keeps reports whether members of r are told where its stream stands: it has history, and the dialect a word for it.
+func (r *Room) keeps() bool { return r.rule.History > 0 && r.dialect.plain() == dialectV1 }
 
 // findRoom finds the room of a name, or nil. It does not allocate.
 func (l *Loop) findRoom(d dialect, name []byte) *Room { return l.rooms[d][string(name)] }
@@ -59,6 +70,7 @@ func (l *Loop) room(d dialect, name []byte) (*Room, error) {
 		return r, nil
 	}
 	r := &Room{name: string(name), dialect: d, rule: l.server.rule(string(name))}
+	r.presence = l.server.presenceOf(r.rule)
 	if other := l.otherDialect(r); other != nil {
 		r.ready, r.pending, r.name = other.ready, other.pending, other.name
 	} else {
@@ -125,6 +137,7 @@ func (l *Loop) join(c *Conn, r *Room) {
 		r.walk.gathering.excuse(c.slot, 0, len(r.walk.gathering.bytes))
 	}
 	l.members++
+	l.arrived(c, r)
 }
 
 // memberOf finds c's membership in r.
@@ -202,13 +215,20 @@ func (c *Conn) dropMore(last int) {
 // unseat takes a member out of the room's list by moving the last one into its place.
 func (l *Loop) unseat(r *Room, pos uint32) {
 	last := len(r.members) - 1
+	slot := r.members[pos] &^ memberFlags
+	l.departed(l.conns.at(slot), r)
 	if r.walk != nil {
-		r.walk.leave(r.members[pos] &^ memberMark)
+		r.walk.leave(slot)
+	}
+	if k := r.catching; k != nil {
+		if delete(k.pending, slot); len(k.pending) == 0 {
+			r.catching = nil
+		}
 	}
 	if int(pos) != last {
 		moved := r.members[last]
 		r.members[pos] = moved
-		l.conns.at(moved &^ memberMark).memberOf(r).pos = pos
+		l.conns.at(moved &^ memberFlags).memberOf(r).pos = pos
 	}
 	r.members = r.members[:last]
 	l.members--
@@ -251,7 +271,9 @@ func (l *Loop) roomReady(name string, err error) {
 				l.leave(c, r)
 				continue
 			}
-			if joined := (protocol.Reply{Type: protocol.Joined, Room: name}); w.atOpen {
+			if joined := (protocol.Reply{Type: protocol.Joined, Room: name}); r.keeps() {
+				l.place(c, r, w)
+			} else if joined.HasRecovered = w.hasSince; w.atOpen {
 				l.reply(c, joined)
 			} else {
 				l.answerTo(c, w.id, joined)
@@ -276,7 +298,8 @@ func (l *Loop) tellGap(r *Room, pos protocol.Position) {
 		return
 	}
 	l.count.gaps++
-	l.gather(r, l.arena.commit(seal(b, form)), 0, l.now)
+	r.at = protocol.Position{}
+	l.gather(r, l.arena.commit(seal(b, form)), entry{since: l.now})
 }
 
 // tellLost tells of what a full mailbox could not take.
@@ -302,6 +325,10 @@ type RoomRule struct {
 	Publish PublishPolicy
 	// SlowConsumer is what happens to a member that can't keep up.
 	SlowConsumer SlowConsumerPolicy
+	// PresenceEvents tells the members who comes and who goes.
+	PresenceEvents bool
+	// History is how many publications the broker keeps of the room, 0 = none.
+	History int
 }
 
 // PublishPolicy says which clients may publish in a room, beside their token's rights.

@@ -142,10 +142,12 @@ func TestErrors(t *testing.T) {
 		{"publish without joining", `{"type":"publish","id":1,"room":"chat.b","data":1}`, "not_joined"},
 		{"leave without joining", `{"type":"leave","id":1,"room":"chat.b"}`, "not_joined"},
 		{"one room too many", `{"type":"join","id":1,"room":"chat.b"}`, "too_many_rooms"},
-		{"presence", `{"type":"presence","id":1,"room":"chat.a"}`, "unavailable"},
+		{"presence without the right", `{"type":"presence","id":1,"room":"secret"}`, "forbidden"},
+		{"presence of a bad room", `{"type":"presence","id":1,"room":"a b"}`, "bad_room"},
+		{"history without the right", `{"type":"history","id":1,"room":"secret"}`, "forbidden"},
+		{"history of a bad room", `{"type":"history","id":1,"room":"a b"}`, "bad_room"},
 		{"history", `{"type":"history","id":1,"room":"chat.a"}`, "unavailable"},
-		{"join from a position", `{"type":"join","id":1,"room":"chat.c","since":{"epoch":"e","offset":1}}`, "unavailable"},
-		{"join again from a position", `{"type":"join","id":1,"room":"chat.a","since":{"epoch":"e","offset":1}}`, "unavailable"},
+		{"one room too many from a position", `{"type":"join","id":1,"room":"chat.c","since":{"epoch":"e","offset":1}}`, "too_many_rooms"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := scrape(s)

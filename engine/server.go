@@ -59,6 +59,19 @@ type Options struct {
 	// SlowConsumer is the policy of rooms that no rule matches; Rooms are the rules, first match wins.
 	SlowConsumer SlowConsumerPolicy
 	Rooms        []RoomRule
+	// Presence knows who is where over all nodes, and tells the members of rooms with PresenceEvents. The Server starts
+	// and closes it. Without one presence is counted when somebody asks, on this node.
+	Presence fanout.Presence
+	// PresenceShared keeps presence of every room and user, for the other nodes; else it is kept of rooms with
+	// PresenceEvents alone.
+	PresenceShared bool
+	// PresenceTTL is how long Presence believes what it was told; it is repeated three times in that.
+	PresenceTTL time.Duration
+	// PresenceEvents is for rooms that no rule matches.
+	PresenceEvents bool
+	// History is how many publications the broker keeps of a room that no rule matches, 0 = none. The broker must be
+	// a fanout.History that goes by the same rules.
+	History int
 	// Metrics adds figures of what runs beside the server to its own, in Prometheus text format; nil = none.
 	Metrics func(io.Writer)
 	// Log is where the server speaks; nil = slog.Default.
@@ -100,6 +113,10 @@ type Server struct {
 	metrics       *serverMetrics
 	box           box
 
+	roll           *roll // nil without Presence
+	presenceShared bool
+	presenceTTL    time.Duration
+
 	// Static after Start.
 	loops      []*Loop
 	acceptor   *acceptor
@@ -109,6 +126,7 @@ type Server struct {
 	admission           *admission
 	revocations         *auth.Revocations
 	recent              recentUsers
+	roomCall            roomCall
 	state               atomic.Int32
 	drainFrom           atomic.Int64 // server clock; 0 = not yet
 	drainUntil          atomic.Int64
@@ -140,7 +158,7 @@ func New(o Options) (*Server, error) {
 		verifier: o.Verifier, leeway: int64(o.TokenLeeway / time.Second), refuseByClose: o.RefuseByClose,
 		queryToken: o.QueryToken, origins: o.Origins, compression: o.Compression, proxyRequired: o.ProxyRequired,
 		proxyLimits: proxyproto.Limits{HeaderBytes: limits.ProxyBytes}, trusted: clientaddr.NewTrust(o.Trusted), broker: o.Broker, log: o.Log, wall: o.Wall,
-		heartbeat: o.Heartbeat, drain: o.Drain, rules: o.Rooms, defaultRule: RoomRule{SlowConsumer: o.SlowConsumer},
+		heartbeat: o.Heartbeat, drain: o.Drain, rules: o.Rooms, defaultRule: RoomRule{SlowConsumer: o.SlowConsumer, History: o.History, PresenceEvents: o.PresenceEvents},
 		anonymous: auth.Identity{User: anonymousUser, Rights: auth.All}, epoch: time.Now(),
 		drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}), stirred: make(chan struct{}, 1),
 	}
@@ -182,6 +200,12 @@ func New(o Options) (*Server, error) {
 	s.revocations = auth.NewRevocations(0, s.wall)
 	s.recent.seed = tallySeed
 	s.router = fanout.NewRouter(o.Broker, s, fanout.RouterOptions{Linger: o.Linger})
+	if o.Presence != nil {
+		s.roll, s.presenceShared, s.presenceTTL = newRoll(o.Presence), o.PresenceShared, o.PresenceTTL
+		if s.presenceTTL <= 0 {
+			s.presenceTTL = time.Minute
+		}
+	}
 	s.acceptor = &acceptor{server: s, stopping: make(chan struct{})}
 	s.metrics = newServerMetrics(s)
 	if o.Metrics != nil {
@@ -220,6 +244,15 @@ func (s *Server) Start() error {
 		s.acceptor.stop()
 		s.stopLoops()
 		return fmt.Errorf("starting the broker: %w", err)
+	}
+	if s.roll != nil {
+		if err := s.roll.presence.Start(); err != nil {
+			s.acceptor.stop()
+			_ = s.router.Close()
+			s.stopLoops()
+			return fmt.Errorf("starting presence: %w", err)
+		}
+		s.background.Go(func() { s.refreshPresence(s.presenceTTL) })
 	}
 	s.box = newBox()
 	s.background.Go(func() { s.trimMemory(s.quit) })
@@ -296,7 +329,11 @@ func (s *Server) Stop() error {
 	if s.authorizer != nil {
 		s.authorizer.close()
 	}
-	err := s.router.Close()
+	var err error
+	if s.roll != nil {
+		err = s.roll.presence.Close()
+	}
+	err = errors.Join(err, s.router.Close())
 	close(s.quit)
 	s.background.Wait()
 	s.stopLoops()

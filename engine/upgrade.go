@@ -246,6 +246,9 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	c.expires = l.server.deadlineOf(who.Expires)
 	c.phase = phaseOpen
 	l.opened++
+	if l.server.presenceShared {
+		l.server.roll.enter("", c.user, false)
+	}
 	c.dialect = dialectOf(t, verdict == deflate.Accepted)
 	l.count.handshakes++
 	if offer.EchoesToken() {
@@ -336,8 +339,12 @@ func (l *Loop) joinAtOpen(c *Conn, name []byte) *Room {
 		return r
 	}
 	l.join(c, r)
-	if !r.ready {
+	switch {
+	case !r.ready:
 		r.waiting = append(r.waiting, joinWait{handle: c.handle(l), atOpen: true})
+		l.quieten(c, r)
+	case r.keeps():
+		l.place(c, r, joinWait{atOpen: true})
 	}
 	return r
 }

@@ -61,9 +61,22 @@ func (w *walk) leave(slot uint32) {
 	delete(w.gathering.except, slot)
 }
 
-// gather adds one encoded publication to a room's next walk. b is copied. sender is the slot that must not
-// hear it, 0 for none; since is when it was published.
-func (l *Loop) gather(r *Room, b []byte, sender uint32, since int64) {
+// entry is what is known of one encoded publication: when it was published, the slot that must not hear it (0 for
+// none), and its place in the room's stream, if it has one.
+type entry struct {
+	since  int64
+	sender uint32
+	at     protocol.Position
+}
+
+// gather adds one encoded publication to a room's next walk. b is copied.
+func (l *Loop) gather(r *Room, b []byte, e entry) {
+	if e.at.Offset > 0 {
+		r.at = e.at
+	}
+	if r.catching != nil {
+		r.catching.hold(b, e.at.Offset, e.sender, l.limits.OutboundBytes)
+	}
 	w := r.walk
 	if w == nil {
 		w = l.walks.get()
@@ -77,12 +90,12 @@ func (l *Loop) gather(r *Room, b []byte, sender uint32, since int64) {
 		return
 	}
 	if start == 0 {
-		g.since = since
+		g.since = e.since
 	}
 	g.bytes = append(l.bufs.Grow(g.bytes, len(b)), b...)
 	g.ends = append(g.ends, uint32(len(g.bytes)))
-	if sender != 0 {
-		g.excuse(sender, start, len(g.bytes))
+	if e.sender != 0 {
+		g.excuse(e.sender, start, len(g.bytes))
 	}
 	if !r.active {
 		r.active = true
@@ -147,11 +160,11 @@ func (l *Loop) fly(r *Room, budget int) int {
 	for w.next > 0 && served < budget {
 		w.next--
 		m := r.members[w.next]
-		if m&memberMark == r.mark {
+		if m&memberMark == r.mark || m&memberQuiet != 0 {
 			continue
 		}
 		r.members[w.next] = m ^ memberMark
-		l.conns.at(m&^memberMark).publications(l, r, &w.flying)
+		l.conns.at(m&^memberFlags).publications(l, r, &w.flying)
 		served++
 	}
 	if w.next == 0 {
@@ -202,7 +215,7 @@ func (l *Loop) endWalk(r *Room) {
 // catchUp gives one member at once what its room's walk would have brought it, before it is closed in order.
 func (l *Loop) catchUp(c *Conn, r *Room) {
 	w, m := r.walk, c.memberOf(r)
-	if w == nil || m == nil {
+	if w == nil || m == nil || r.members[m.pos]&memberQuiet != 0 {
 		return
 	}
 	if w.walking && r.members[m.pos]&memberMark != r.mark {

@@ -36,6 +36,6 @@ type Presence interface {
 	Online(user string)
 	Offline(user string)
 	// Close removes what this node has said, as far as the store answers within a few seconds, and waits for the
-	// goroutines. Every Users still open is told ErrClosed, and so is every later one.
+	// goroutines. Every Users still open is told ErrClosed, and so is every later one; other later calls do nothing.
 	Close() error
 }

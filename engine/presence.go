@@ -1,0 +1,237 @@
+package engine
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol"
+)
+
+// Who is present is kept in one of two ways. A node that is alone counts the members of a room when somebody asks
+// (roomcall.go): that costs nothing until then. Where other nodes have to know, or members are to be told who comes
+// and goes, the node counts each user's connections in each room and tells fanout.Presence of the first and the last
+// one, and from time to time of all that are still there, since what is not repeated is forgotten.
+
+// presenceMode says how it is known who is in a room.
+type presenceMode uint8
+
+const (
+	presenceCounted   presenceMode = iota // when somebody asks
+	presenceKept                          // always
+	presenceAnnounced                     // and the members are told
+)
+
+// tellers is how many locks the count of users' connections is spread over.
+const tellers = 64
+
+// roll counts, for each room and user of this node, the user's connections; and for each user all of them, under a
+// room without a name. It holds hashes: names would cost several times as much, and of a million pairs two have the
+// same hash once in forty thousand processes. Any goroutine.
+type roll struct {
+	presence fanout.Presence
+	seed     maphash.Seed
+	parts    [tellers]struct {
+		mu     sync.Mutex
+		counts map[uint64]uint32
+	}
+}
+
+func newRoll(p fanout.Presence) *roll {
+	r := &roll{presence: p, seed: maphash.MakeSeed()}
+	for i := range r.parts {
+		r.parts[i].counts = make(map[uint64]uint32)
+	}
+	return r
+}
+
+func (r *roll) key(room, user string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	_, _ = h.WriteString(room)
+	_ = h.WriteByte(0)
+	_, _ = h.WriteString(user)
+	return h.Sum64()
+}
+
+// enter counts one more connection of user in room. The store is told under the lock, so that it hears of a user's
+// coming and going in their order; it does not block.
+func (r *roll) enter(room, user string, announce bool) {
+	key := r.key(room, user)
+	p := &r.parts[key%tellers]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts[key]++
+	switch first := p.counts[key] == 1; {
+	case !first:
+	case room == "":
+		r.presence.Online(user)
+	default:
+		r.presence.Enter(room, user, announce)
+	}
+}
+
+// leave counts one less.
+func (r *roll) leave(room, user string, announce bool) {
+	key := r.key(room, user)
+	p := &r.parts[key%tellers]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.counts[key]--; p.counts[key] > 0 {
+		return
+	}
+	delete(p.counts, key)
+	if room == "" {
+		r.presence.Offline(user)
+	} else {
+		r.presence.Leave(room, user, announce)
+	}
+}
+
+// count is how many connections user has in room.
+func (r *roll) count(room, user string) int {
+	key := r.key(room, user)
+	p := &r.parts[key%tellers]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.counts[key])
+}
+
+// presenceOf is how it is known who is in a room of that rule.
+func (s *Server) presenceOf(rule *RoomRule) presenceMode {
+	switch {
+	case s.roll == nil:
+		return presenceCounted
+	case rule.PresenceEvents:
+		return presenceAnnounced
+	case s.presenceShared:
+		return presenceKept
+	}
+	return presenceCounted
+}
+
+// arrived and departed keep the roll of a room.
+func (l *Loop) arrived(c *Conn, r *Room) {
+	if r.presence != presenceCounted {
+		l.server.roll.enter(r.name, c.user, r.presence == presenceAnnounced)
+	}
+}
+
+func (l *Loop) departed(c *Conn, r *Room) {
+	if r.presence != presenceCounted {
+		l.server.roll.leave(r.name, c.user, r.presence == presenceAnnounced)
+	}
+}
+
+const (
+	// refreshSlice is how many members or connections a loop repeats in one turn: well below a millisecond.
+	refreshSlice = 1024
+	// refreshesPerTTL is how often everybody is repeated in a TTL, so that one that gets lost does no harm.
+	refreshesPerTTL = 3
+)
+
+// refreshPresence repeats who is present, from every loop in turn, evenly over a part of the TTL. On its own goroutine
+// until quit closes.
+func (s *Server) refreshPresence(ttl time.Duration) {
+	every := time.NewTicker(ttl / refreshesPerTTL)
+	defer every.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-every.C:
+		}
+		for _, l := range s.loops {
+			l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshRooms(1, 0) }})
+			if s.presenceShared {
+				l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshUsers(0) }})
+			}
+		}
+	}
+}
+
+// refreshRooms repeats the members of rooms from a place in roomTable on, a slice a turn.
+func (l *Loop) refreshRooms(id, from int) {
+	for budget := refreshSlice; id < len(l.roomTable); id, from = id+1, 0 {
+		r := l.roomTable[id]
+		if budget--; r == nil || r.presence == presenceCounted {
+			continue
+		}
+		to := min(from+max(budget, 0), len(r.members))
+		if from < to {
+			l.refreshRoom(r, from, to)
+			budget -= to - from
+		}
+		if to < len(r.members) || budget <= 0 {
+			l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshRooms(id, to) }})
+			return
+		}
+	}
+}
+
+// refreshRoom repeats the users of some members of a room.
+func (l *Loop) refreshRoom(r *Room, from, to int) {
+	users := l.present[:0]
+	for _, m := range r.members[from:to] {
+		user := l.conns.at(m &^ memberFlags).user
+		if n := len(users); n == 0 || users[n-1].User != user {
+			users = append(users, fanout.PresentUser{User: user, Connections: l.server.roll.count(r.name, user)})
+		}
+	}
+	l.server.roll.presence.Refresh(r.name, users, r.presence == presenceAnnounced)
+	clear(users)
+	l.present = users[:0]
+}
+
+// refreshUsers repeats who is online, a slice a turn.
+func (l *Loop) refreshUsers(from uint32) {
+	to := min(from+refreshSlice, l.conns.slots())
+	for slot := from; slot < to; slot++ {
+		if c := l.conns.at(slot); c.phase == phaseOpen {
+			l.server.roll.presence.Online(c.user)
+		}
+	}
+	if to < l.conns.slots() {
+		l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshUsers(to) }})
+	}
+}
+
+// mostPresent is how many users an answer names at most; total tells of the rest.
+const mostPresent = 1000
+
+// presenceCommand answers who is in a room. It takes the right to join, not membership.
+func (l *Loop) presenceCommand(c *Conn, cmd *protocol.Command) {
+	if code, detail, reason := l.mayRead(c, cmd.Room); code != protocol.NoError {
+		l.refuseCommand(c, cmd.ID, code, detail, reason)
+		return
+	}
+	name := string(cmd.Room)
+	from, id := c.handle(l), string(cmd.ID)
+	l.server.presentIn(name, mostPresent, func(users []fanout.PresentUser, total int, err error) {
+		l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) {
+			c := l.conns.find(from)
+			switch {
+			case c == nil || c.phase != phaseOpen:
+			case err != nil:
+				l.fail(c, []byte(id), protocol.Unavailable, "presence can't be read now", retryHistory)
+			default:
+				answer := protocol.Reply{Type: protocol.PresenceList, Room: name, Total: total}
+				for _, u := range users {
+					answer.Users = append(answer.Users, protocol.PresentUser(u))
+				}
+				l.answerTo(c, []byte(id), answer)
+			}
+		}})
+	})
+}
+
+// presentIn asks who is in a room: fanout.Presence where it is kept, the loops where it is not. done is called once, on
+// any goroutine, and must not block; the list is shared.
+func (s *Server) presentIn(room string, limit int, done func([]fanout.PresentUser, int, error)) {
+	if s.presenceOf(s.rule(room)) == presenceCounted {
+		s.roomCall.ask(s, room, limit, done)
+		return
+	}
+	s.roll.presence.Users(room, limit, done)
+}
