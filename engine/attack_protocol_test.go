@@ -231,7 +231,7 @@ func TestUsersAreNotMixedUp(t *testing.T) {
 			if list, total, err := g.server.User(t.Context(), name, "", 10); total != 1 || len(list) != 1 || err != nil {
 				t.Errorf("%q has %d connections, %v", name, total, err)
 			}
-			if n, err := g.server.DisconnectUser(t.Context(), name, 0, ""); n != 1 || err != nil {
+			if n, err := disconnect(t, g.server, name); n != 1 || err != nil {
 				t.Errorf("%d connections of %q were closed, %v", n, name, err)
 			}
 			clients[name].ExpectClose(4409)

@@ -218,6 +218,7 @@ func (l *Loop) refreshed(c *Conn, id []byte, who auth.Identity, err error) {
 		return
 	}
 	c.rights = who.Rights
+	l.mark(c, who)
 	c.expires = l.server.deadlineOf(who.Expires)
 	c.flags &^= flagExpiring
 	l.leaveForbidden(c)

@@ -2,11 +2,9 @@ package engine
 
 import (
 	"context"
-	"time"
 
 	"github.com/gobwas/ws"
 
-	"github.com/roost-ws/roost/engine/auth"
 	"github.com/roost-ws/roost/fanout"
 )
 
@@ -47,35 +45,6 @@ func (l *Loop) scan(from uint32, visit func(*Conn), done func()) {
 		return
 	}
 	l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.scan(to, visit, done) }})
-}
-
-// Disconnect orders, contract section 5.
-
-// RefuseUser shuts a user's tokens out of this node for a while, whatever they say; a time of 0 lets them in again. Call
-// it ahead of [Server.DisconnectUser] to be rid of a user for good. The error is [auth.ErrRevocationsFull]. Does not
-// block.
-func (s *Server) RefuseUser(user string, how time.Duration) error {
-	return s.revocations.Refuse(auth.RevokedUser, user, s.wall().Add(how))
-}
-
-// DisconnectUser closes every connection of a user on this node and says how many those were. Blocks.
-func (s *Server) DisconnectUser(ctx context.Context, user string, code int, reason string) (int, error) {
-	counts := make([]int, len(s.loops))
-	err := s.each(ctx, func(l *Loop, done func()) {
-		l.scan(0, func(c *Conn) {
-			if c.user == user {
-				counts[l.index]++
-				c.closeByBackend(l, code, reason)
-			}
-		}, done)
-	})
-	n := 0
-	if err == nil {
-		for _, k := range counts {
-			n += k
-		}
-	}
-	return n, err
 }
 
 // DisconnectConnection closes the connection of that id, if it is this node's. Blocks.

@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 		"protocol/clientaddr", "protocol/proxyproto", "protocol/deflate",
 		"engine/wheel", "engine/bufpool", "engine/ratelimit", "engine/auth",
 		"github.com/panjf2000/gnet", "github.com/gobwas/ws", "github.com/VictoriaMetrics/metrics", "golang.org/x/sys"},
-	"engine/admin": {"engine", "fanout", "protocol", "github.com/VictoriaMetrics/metrics", "github.com/go-json-experiment/json"},
+	"engine/admin": {"engine", "engine/auth", "fanout", "protocol", "protocol/roostv1", "github.com/VictoriaMetrics/metrics", "github.com/go-json-experiment/json"},
 
 	// What judges the engine must not know it.
 	"bench":              {},

@@ -42,6 +42,9 @@ func (s *Server) Drain(hurry <-chan struct{}) {
 		return
 	}
 	defer close(s.drained)
+	if control := s.router.Control(); control != nil {
+		control.Leave()
+	}
 	for _, l := range s.loops {
 		s.tickAgain(l, 0)
 	}

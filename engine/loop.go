@@ -103,6 +103,7 @@ type Loop struct {
 	opened    int                   // connections in their open phase
 	ages      ages                  // when connections have lived long enough
 	far       map[uint32]netip.Addr // addresses of clients by slot, where a proxy named one that has no place in Conn
+	marks     map[uint32]marks      // of tokens with a sid or jti, by slot
 	asked     bool                  // the connection at hand was sent a ping, and nothing had come from it since
 	stirred   bool                  // something happened since the last tick that the next one has to look at soon
 	count     counters
@@ -388,6 +389,7 @@ func (c *Conn) gone(l *Loop) {
 	c.dropActivity(l)
 	l.server.admission.depart(l, c)
 	delete(l.far, c.slot)
+	delete(l.marks, c.slot)
 	l.population.Add(-1)
 	l.conns.release(c)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -224,6 +225,24 @@ func (l *Loop) presenceCommand(c *Conn, cmd *protocol.Command) {
 			}
 		}})
 	})
+}
+
+// Present is who is in a room, over all nodes: at most limit users by name, and how many there are in all. Blocks; not
+// for a loop's goroutine.
+func (s *Server) Present(ctx context.Context, room string, limit int) (users []fanout.PresentUser, total int, err error) {
+	type answer struct {
+		users []fanout.PresentUser
+		total int
+		err   error
+	}
+	answered := make(chan answer, 1)
+	s.presentIn(room, limit, func(users []fanout.PresentUser, total int, err error) { answered <- answer{users, total, err} })
+	select {
+	case a := <-answered:
+		return a.users, a.total, a.err
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
+	}
 }
 
 // presentIn asks who is in a room: fanout.Presence where it is kept, the loops where it is not. done is called once, on

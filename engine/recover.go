@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 
 	"github.com/roost-ws/roost/fanout"
@@ -233,6 +234,23 @@ func (l *Loop) historyCommand(c *Conn, cmd *protocol.Command) {
 				Messages: l.pushes(page.Publications)})
 		}
 	})
+}
+
+// History reads a part of a room's stream. Without a history the error is [fanout.ErrNoHistory]. Blocks; not for a
+// loop's goroutine.
+func (s *Server) History(ctx context.Context, room string, q fanout.Query) (page fanout.Page, err error) {
+	type answer struct {
+		page fanout.Page
+		err  error
+	}
+	answered := make(chan answer, 1)
+	s.router.History(room, q, func(page fanout.Page, err error) { answered <- answer{page, err} })
+	select {
+	case a := <-answered:
+		return a.page, a.err
+	case <-ctx.Done():
+		return page, ctx.Err()
+	}
 }
 
 // mayRead checks a query about a room.

@@ -358,7 +358,7 @@ func TestBackendOrders(t *testing.T) {
 	if found, _ := s.DisconnectConnection(t.Context(), firstID, 0, ""); found {
 		t.Error("found again")
 	}
-	if n, err := s.DisconnectUser(t.Context(), "ada", 0, ""); n != 1 || err != nil {
+	if n, err := disconnect(t, s, "ada"); n != 1 || err != nil {
 		t.Errorf("%d connections of ada closed, %v", n, err)
 	}
 	second.ExpectClose(4409)

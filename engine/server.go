@@ -46,6 +46,8 @@ type Options struct {
 	Trusted []netip.Prefix
 	// Broker carries publications. The Server starts and closes it.
 	Broker fanout.Broker
+	// Peers says that there are other nodes on the Broker, to know of and to pass orders on to.
+	Peers bool
 	// Linger is how long the node stays subscribed to a room without members.
 	Linger time.Duration
 	// Limits are the bounds; zero fields take their defaults.
@@ -125,6 +127,7 @@ type Server struct {
 	// Any goroutine.
 	admission           *admission
 	revocations         *auth.Revocations
+	refusals            refusalBook
 	recent              recentUsers
 	roomCall            roomCall
 	state               atomic.Int32
@@ -199,7 +202,11 @@ func New(o Options) (*Server, error) {
 	s.admission = newAdmission(&s.limits)
 	s.revocations = auth.NewRevocations(0, s.wall)
 	s.recent.seed = tallySeed
-	s.router = fanout.NewRouter(o.Broker, s, fanout.RouterOptions{Linger: o.Linger})
+	bus := fanout.RouterOptions{Linger: o.Linger}
+	if o.Peers {
+		bus.Name, bus.Node = s.node, nodeSide{s}
+	}
+	s.router = fanout.NewRouter(o.Broker, s, bus)
 	if o.Presence != nil {
 		s.roll, s.presenceShared, s.presenceTTL = newRoll(o.Presence), o.PresenceShared, o.PresenceTTL
 		if s.presenceTTL <= 0 {

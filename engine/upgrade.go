@@ -243,6 +243,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 		return
 	}
 	c.user, c.rights = who.User, who.Rights
+	l.mark(c, who)
 	c.expires = l.server.deadlineOf(who.Expires)
 	c.phase = phaseOpen
 	l.opened++

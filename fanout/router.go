@@ -16,6 +16,9 @@ type RouterOptions struct {
 	// Linger is how long the node stays subscribed to a room after its last loop dropped it, up to an eighth
 	// longer; 0 means that it unsubscribes at once. 5 to 30 s spare a bus most of the churn of people reloading.
 	Linger time.Duration
+	// Name and Node are this node, if it is to know of others on the bus; see [Control].
+	Name string
+	Node Node
 }
 
 // Router is the [Sink] of a node: it remembers which loops want which room, keeps the node subscribed to just those
@@ -29,6 +32,7 @@ type Router struct {
 	broker  Broker
 	history History // broker, if it keeps any
 	local   Local
+	control *Control // nil for a node that is alone
 	linger  time.Duration
 	seed    maphash.Seed
 	born    time.Time
@@ -53,6 +57,9 @@ func NewRouter(broker Broker, local Local, options RouterOptions) *Router {
 		s.lingering.total = &r.lingering
 	}
 	r.history, _ = broker.(History)
+	if options.Node != nil {
+		r.control = newControl(options.Name, options.Node)
+	}
 	return r
 }
 
@@ -65,6 +72,9 @@ func (r *Router) Start() error {
 	if r.linger > 0 {
 		r.sweeping.Go(r.sweep)
 	}
+	if r.control != nil {
+		r.control.start(r)
+	}
 	return nil
 }
 
@@ -75,6 +85,10 @@ func (r *Router) Publish(p *Publication, done Completion) { r.broker.Publish(p, 
 // HandlePublication implements [Sink]: one lookup, then Local.Deliver on the same goroutine. A publication that no
 // loop wants is counted and dropped; one that has a Position is looked at more closely, see stream.go.
 func (r *Router) HandlePublication(p *Publication) {
+	if r.control != nil && p.Room == ControlRoom {
+		r.control.hear(p)
+		return
+	}
 	s := r.shard(p.Room)
 	s.mu.RLock()
 	loops, wanted := s.wanted[p.Room]
@@ -93,6 +107,10 @@ func (r *Router) HandlePublication(p *Publication) {
 // HandleGap implements [Sink]: the loops that want room are told, unless what was missed can be had from the room's
 // history; without any nothing was missed here.
 func (r *Router) HandleGap(room string, pos Position) {
+	if r.control != nil && room == ControlRoom {
+		r.control.queue(note{Type: "start"})
+		return
+	}
 	s := r.shard(room)
 	if r.history != nil && r.recoverGap(s, room, pos) {
 		return
@@ -113,6 +131,9 @@ func (r *Router) Close() error {
 	if r.closed.Swap(true) {
 		return ErrClosed
 	}
+	if r.control != nil {
+		r.control.close()
+	}
 	close(r.stop)
 	r.sweeping.Wait()
 	if err := r.broker.Close(); err != nil {
@@ -120,6 +141,9 @@ func (r *Router) Close() error {
 	}
 	return nil
 }
+
+// Control is how this node talks to the others, nil if it is alone.
+func (r *Router) Control() *Control { return r.control }
 
 // Rooms counts the rooms that loops of this node want.
 func (r *Router) Rooms() int {

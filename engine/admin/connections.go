@@ -4,22 +4,28 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 	"unicode/utf8"
+
+	"github.com/roost-ws/roost/engine"
+	"github.com/roost-ws/roost/engine/auth"
 )
 
 // maxReasonBytes is what a close frame has left for its text (RFC 6455 section 5.5).
 const maxReasonBytes = 123
 
-// maxRefuseFor is the longest time in seconds for which a user can be refused: a week. The node keeps it in memory;
-// what has to hold for longer belongs to whoever issues the tokens.
+// maxRefuseFor is the longest time in seconds for which tokens can be refused: a week. Nodes keep it in memory; what has
+// to hold for longer belongs to whoever issues the tokens.
 const maxRefuseFor = 7 * 24 * 60 * 60
 
 func (a *Admin) disconnect(r *http.Request) (any, *failure) {
 	var order struct {
 		User       string `json:"user"`
+		SID        string `json:"sid"`
+		JTI        string `json:"jti"`
 		Connection string `json:"connection"`
 		Code       *int   `json:"code"`
 		Reason     string `json:"reason"`
@@ -28,44 +34,45 @@ func (a *Admin) disconnect(r *http.Request) (any, *failure) {
 	if f := readJSON(r, &order); f != nil {
 		return nil, f
 	}
-	code := 0
+	o := engine.Order{User: order.User, Session: order.SID, Token: order.JTI, Connection: order.Connection, Reason: order.Reason}
+	named := 0
+	for _, name := range []string{o.User, o.Session, o.Token, o.Connection} {
+		if name != "" {
+			named++
+		}
+	}
 	switch {
-	case (order.User == "") == (order.Connection == ""):
-		return nil, badRequest("give either user or connection")
+	case named != 1:
+		return nil, badRequest("give one of user, sid, jti and connection")
 	case order.RefuseFor < 0 || order.RefuseFor > maxRefuseFor:
 		return nil, badRequest(fmt.Sprintf("refuse_for is a number of seconds, up to %d", maxRefuseFor))
-	case order.RefuseFor > 0 && order.User == "":
-		return nil, badRequest("refuse_for is about a user; give user")
+	case order.RefuseFor > 0 && o.Connection != "":
+		return nil, badRequest("refuse_for is about tokens; give user, sid or jti")
 	case order.Code != nil && !maySend(*order.Code):
 		return nil, badRequest("code is one of 1000 to 1003, 1007 to 1013, or 3000 to 4999")
 	case len(order.Reason) > maxReasonBytes:
 		return nil, badRequest(fmt.Sprintf("reason has at most %d bytes", maxReasonBytes))
 	case order.Code != nil:
-		code = *order.Code
+		o.Code = *order.Code
 	}
-	if order.RefuseFor > 0 { // first, so that nobody slips in between
-		if err := a.node.RefuseUser(order.User, time.Duration(order.RefuseFor)*time.Second); err != nil {
-			return nil, unavailable("too many users are refused already; nobody was disconnected", retrySoon)
-		}
+	if order.RefuseFor > 0 {
+		o.RefuseUntil = time.Now().Unix() + order.RefuseFor
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.answer)
 	defer cancel()
-	var n int
-	var err error
-	if order.User != "" {
-		n, err = a.node.DisconnectUser(ctx, order.User, code, order.Reason)
-	} else {
-		var found bool
-		if found, err = a.node.DisconnectConnection(ctx, order.Connection, code, order.Reason); found {
-			n = 1
-		}
-	}
-	if err != nil {
+	outcome, err := a.node.Disconnect(ctx, o)
+	switch {
+	case errors.Is(err, auth.ErrRevocationsFull):
+		return nil, unavailable("too many tokens are refused already; nobody was disconnected", retrySoon)
+	case err != nil:
 		return nil, unavailable("not every event loop has answered: some connections may be closed", retrySoon)
+	case outcome.Full:
+		return nil, unavailable("another node refuses too many tokens already; there nobody was disconnected", retrySoon)
 	}
 	return struct {
-		Disconnected int `json:"disconnected"`
-	}{n}, nil
+		Disconnected int      `json:"disconnected"`
+		Unanswered   []string `json:"unanswered,omitempty"` // nodes that may or may not have done it
+	}{outcome.Disconnected, outcome.Silent}, nil
 }
 
 // maySend reports whether a server may put code into a close frame (RFC 6455 section 7.4 and the IANA registry):

@@ -33,19 +33,30 @@ type nodeStats struct {
 	KernelPer         float64 `json:"kernel_bytes_per_connection"`
 }
 
-// stats answers with this node's figures and the addresses of its clients' side. A node whose broker tells it of no
-// other has no peers.
+// peerStats are another node's figures as it told them last, and when that was.
+type peerStats struct {
+	nodeStats
+	Seen    int64 `json:"seen"` // Unix seconds
+	Leaving bool  `json:"leaving"`
+}
+
+// stats answers with this node's figures, the addresses of its clients' side, and what the other nodes on the bus have
+// said of themselves.
 func (a *Admin) stats(*http.Request) (any, *failure) {
 	addresses := a.node.Addresses()
 	listen := make([]string, len(addresses))
 	for i, address := range addresses {
 		listen[i] = address.String()
 	}
+	peers := []peerStats{}
+	for _, p := range a.node.Peers() {
+		peers = append(peers, peerStats{nodeStats: nodeStats(p.Stats), Seen: p.Seen.Unix(), Leaving: p.Leaving})
+	}
 	return struct {
 		Node   nodeStats   `json:"node"`
 		Listen []string    `json:"listen"`
-		Peers  []nodeStats `json:"peers"`
-	}{Node: nodeStats(a.node.Stats()), Listen: listen}, nil
+		Peers  []peerStats `json:"peers"`
+	}{Node: nodeStats(a.node.Stats()), Listen: listen, Peers: peers}, nil
 }
 
 // startDrain begins the process's end, once: a second request must not have the force of a second SIGTERM.

@@ -4,7 +4,17 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol"
+	"github.com/roost-ws/roost/protocol/roostv1"
 )
 
 // roomMembers is one room of the list.
@@ -44,18 +54,104 @@ func (a *Admin) rooms(r *http.Request) (any, *failure) {
 	return answer, nil
 }
 
+// maxPresent is how many users of a room can be paged through; total tells how many there are beyond.
+const maxPresent = 100_000
+
+// presentUser is one user of a room.
+type presentUser struct {
+	User        string `json:"user"`
+	Connections int    `json:"connections"`
+}
+
+// presence lists who is in a room over all nodes, by name. next is where the following page begins.
 func (a *Admin) presence(r *http.Request) (any, *failure) {
-	return nil, a.notKept(r, "this node keeps no presence")
-}
-
-func (a *Admin) history(r *http.Request) (any, *failure) {
-	return nil, a.notKept(r, "this node keeps no history")
-}
-
-// notKept refuses a question about a room whose answer the node does not keep.
-func (a *Admin) notKept(r *http.Request, message string) *failure {
-	if f := a.checkRoom(r.PathValue("room")); f != nil {
-		return f
+	room := r.PathValue("room")
+	if f := a.checkRoom(room); f != nil {
+		return nil, f
 	}
-	return unavailable(message, 0)
+	query, f := readQuery(r, "after", "limit")
+	if f != nil {
+		return nil, f
+	}
+	limit, f := pageLimit(query)
+	if f != nil {
+		return nil, f
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.answer)
+	defer cancel()
+	users, total, err := a.node.Present(ctx, room, maxPresent)
+	if err != nil {
+		a.log.Warn("presence could not be read", "error", err)
+		return nil, unavailable("presence can't be read now", retrySoon)
+	}
+	answer := struct {
+		Room  string        `json:"room"`
+		Total int           `json:"total"`
+		Users []presentUser `json:"users"`
+		Next  string        `json:"next,omitzero"`
+	}{Room: room, Total: total, Users: []presentUser{}}
+	if query.Has("after") {
+		after := query.Get("after")
+		from, found := slices.BinarySearchFunc(users, after, func(u fanout.PresentUser, name string) int { return strings.Compare(u.User, name) })
+		if found {
+			from++
+		}
+		users = users[from:]
+	}
+	if len(users) > limit {
+		users = users[:limit]
+		answer.Next = users[limit-1].User
+	}
+	for _, u := range users {
+		answer.Users = append(answer.Users, presentUser(u))
+	}
+	return answer, nil
 }
+
+// history answers as a client's query is answered, with type and all. epoch and offset together say where to begin.
+func (a *Admin) history(r *http.Request) (any, *failure) {
+	room := r.PathValue("room")
+	if f := a.checkRoom(room); f != nil {
+		return nil, f
+	}
+	query, f := readQuery(r, "epoch", "offset", "limit")
+	if f != nil {
+		return nil, f
+	}
+	q := fanout.Query{HasSince: query.Has("epoch"), Bytes: maxHistoryBytes}
+	if q.Limit, f = pageLimit(query); f != nil {
+		return nil, f
+	}
+	if q.Since.Epoch = query.Get("epoch"); q.HasSince != query.Has("offset") {
+		return nil, badRequest("give epoch and offset together, or neither")
+	}
+	if q.HasSince {
+		offset, err := strconv.ParseUint(query.Get("offset"), 10, 64)
+		if err != nil {
+			return nil, badRequest("offset is a whole number")
+		}
+		q.Since.Offset = offset
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.answer)
+	defer cancel()
+	page, err := a.node.History(ctx, room, q)
+	switch {
+	case errors.Is(err, fanout.ErrNoHistory):
+		return nil, unavailable("this room keeps no history: set history.size", 0)
+	case err != nil:
+		a.log.Warn("history could not be read", "error", err)
+		return nil, unavailable("the history can't be read now", retrySoon)
+	case q.HasSince && !page.Follows(q.Since):
+		return nil, &failure{status: http.StatusConflict, code: protocol.Unrecoverable.String(), message: "the history does not go back that far"}
+	}
+	answer := protocol.Reply{Type: protocol.HistoryList, Room: room, Position: protocol.Position(page.Position)}
+	for i := range page.Publications {
+		p := &page.Publications[i]
+		answer.Messages = append(answer.Messages, protocol.Push{Type: protocol.Message, Data: p.Data, Kind: protocol.Kind(p.Kind), From: p.From,
+			Position: protocol.Position(p.Position), Time: p.Time})
+	}
+	return jsontext.Value(roostv1.Encoder{}.AppendReply(nil, &answer)), nil
+}
+
+// maxHistoryBytes bounds the data in one page of history.
+const maxHistoryBytes = 4 << 20
