@@ -48,6 +48,8 @@ type Options struct {
 	Broker fanout.Broker
 	// Peers says that there are other nodes on the Broker, to know of and to pass orders on to.
 	Peers bool
+	// StayLocal lets members go on talking on this node while the Broker is away.
+	StayLocal bool
 	// Linger is how long the node stays subscribed to a room without members.
 	Linger time.Duration
 	// Limits are the bounds; zero fields take their defaults.
@@ -202,9 +204,10 @@ func New(o Options) (*Server, error) {
 	s.admission = newAdmission(&s.limits)
 	s.revocations = auth.NewRevocations(0, s.wall)
 	s.recent.seed = tallySeed
-	bus := fanout.RouterOptions{Linger: o.Linger}
+	bus := fanout.RouterOptions{Name: s.node, Linger: o.Linger, StayLocal: o.StayLocal,
+		Keeps: func(room string) bool { return s.rule(room).History > 0 }}
 	if o.Peers {
-		bus.Name, bus.Node = s.node, nodeSide{s}
+		bus.Node = nodeSide{s}
 	}
 	s.router = fanout.NewRouter(o.Broker, s, bus)
 	if o.Presence != nil {

@@ -7,6 +7,10 @@ import "errors"
 // ErrBusy means that the broker's pipeline is full and the caller should try again later.
 var ErrBusy = errors.New("fanout: broker is busy")
 
+// ErrDown means that the bus can't be reached now, and that nothing of what was asked was done. The errors of brokers
+// wrap it.
+var ErrDown = errors.New("fanout: the bus can't be reached")
+
 // ErrNoHistory means that a room keeps nothing.
 var ErrNoHistory = errors.New("fanout: the room keeps no history")
 

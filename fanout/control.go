@@ -180,6 +180,8 @@ func (c *Control) read(n *note) {
 		}
 	case "bye":
 		c.met(n, true)
+	case "missed":
+		c.router.gapEverywhere()
 	case "order":
 		c.say(note{Type: "answer", To: n.From, ID: n.ID, Body: c.node.Obey(n.Body)})
 	case "answer":

@@ -115,7 +115,7 @@ func decodePosition(b []byte, pos *Position) (rest []byte, err error) {
 }
 
 func decodeV1(b []byte, p *Publication) error {
-	if len(b) < 2 || Kind(b[0]) > MemberLeft || b[1]&^knownParts != 0 {
+	if len(b) < 2 || Kind(b[0]) > Missed || b[1]&^knownParts != 0 {
 		return fmt.Errorf("%w: its head is damaged", ErrEnvelope)
 	}
 	p.Kind = Kind(b[0])

@@ -14,7 +14,7 @@ func TestEnvelopeKeepsEverything(t *testing.T) {
 	text := rapid.StringN(0, 40, 200)
 	rapid.Check(t, func(t *rapid.T) {
 		want := Publication{
-			Room: "room", Kind: Kind(rapid.IntRange(0, int(MemberLeft)).Draw(t, "kind")),
+			Room: "room", Kind: Kind(rapid.IntRange(0, int(Missed)).Draw(t, "kind")),
 			From: text.Draw(t, "from"), Node: rapid.StringN(0, 20, 80).Draw(t, "node"),
 			Time: rapid.Int64Range(0, math.MaxInt64).Draw(t, "time"), Sender: rapid.Uint64().Draw(t, "sender"),
 		}

@@ -3,7 +3,10 @@ package fanout
 // How the loops' wishes become subscriptions: one goroutine at a time works on a room, with no lock held while it
 // calls the broker or a loop, so the calls for one room never race and never overtake each other.
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // nobody is the asker of a settle that no Want waits for.
 const nobody = -1
@@ -48,6 +51,9 @@ func (r *Router) Drop(room string, loop int) {
 
 // confirmed is what the broker calls when a Subscribe has an outcome.
 func (r *Router) confirmed(s *shard, u *unsettled, err error) {
+	if errors.Is(err, ErrDown) && r.mayStayLocal(u.room) && r.offline.hearLater(u.room) {
+		err = nil
+	}
 	if err == nil {
 		r.counters.subscribed.Add(1)
 	} else {

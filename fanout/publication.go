@@ -16,6 +16,8 @@ const (
 	// connections, or left as the last, over all nodes. They have no Data, and no Position in any room.
 	MemberJoined
 	MemberLeft
+	// Missed tells the other nodes that publications of this room have not reached the bus. It has nothing else.
+	Missed
 )
 
 // Position is a place in a room's stream. The zero Position means that the room keeps no history.

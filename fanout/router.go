@@ -19,6 +19,10 @@ type RouterOptions struct {
 	// Name and Node are this node, if it is to know of others on the bus; see [Control].
 	Name string
 	Node Node
+	// StayLocal lets members go on talking on this node while the bus is away, but in rooms for which Keeps reports
+	// that they keep history (nil: none does); see offline.go.
+	StayLocal bool
+	Keeps     func(room string) bool
 }
 
 // Router is the [Sink] of a node: it remembers which loops want which room, keeps the node subscribed to just those
@@ -33,6 +37,9 @@ type Router struct {
 	history History // broker, if it keeps any
 	local   Local
 	control *Control // nil for a node that is alone
+	name    string
+	offline *offline // nil if nothing works without the bus
+	keeps   func(room string) bool
 	linger  time.Duration
 	seed    maphash.Seed
 	born    time.Time
@@ -60,6 +67,9 @@ func NewRouter(broker Broker, local Local, options RouterOptions) *Router {
 	if options.Node != nil {
 		r.control = newControl(options.Name, options.Node)
 	}
+	if r.name = options.Name; options.StayLocal {
+		r.offline, r.keeps = newOffline(), options.Keeps
+	}
 	return r
 }
 
@@ -72,6 +82,9 @@ func (r *Router) Start() error {
 	if r.linger > 0 {
 		r.sweeping.Go(r.sweep)
 	}
+	if r.offline != nil {
+		r.sweeping.Go(r.catchUp)
+	}
 	if r.control != nil {
 		r.control.start(r)
 	}
@@ -80,7 +93,13 @@ func (r *Router) Start() error {
 
 // Publish passes p on to the broker; see [Broker.Publish]. It returns here through HandlePublication if the node
 // wants the room.
-func (r *Router) Publish(p *Publication, done Completion) { r.broker.Publish(p, done) }
+func (r *Router) Publish(p *Publication, done Completion) {
+	if r.offline != nil && !r.broker.Up() {
+		r.publishAway(p, done)
+		return
+	}
+	r.broker.Publish(p, done)
+}
 
 // HandlePublication implements [Sink]: one lookup, then Local.Deliver on the same goroutine. A publication that no
 // loop wants is counted and dropped; one that has a Position is looked at more closely, see stream.go.
@@ -97,7 +116,13 @@ func (r *Router) HandlePublication(p *Publication) {
 		s.unwanted.Add(1)
 		return
 	}
-	if p.Position.Offset > 0 && r.history != nil {
+	switch {
+	case p.Kind == Missed:
+		if p.Node != r.name {
+			r.HandleGap(p.Room, Position{})
+		}
+		return
+	case p.Position.Offset > 0 && r.history != nil:
 		r.follow(s, p)
 		return
 	}
