@@ -27,6 +27,9 @@ var mayImport = map[string][]string{
 	"fanout":            {},
 	"fanout/fanouttest": {"fanout", "go.uber.org/goleak"},
 
+	"fanout/redis":           {"fanout", "github.com/redis/rueidis"},
+	"fanout/redis/redistest": {"github.com/redis/rueidis"},
+
 	"engine/wheel":      {},
 	"engine/bufpool":    {},
 	"engine/ratelimit":  {},

@@ -1,0 +1,156 @@
+package redistest
+
+// Servers that belong together: a master with replicas under Sentinel, and a cluster.
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Sentinel is a master and a replica, watched by three sentinels that take a second to find the master gone.
+type Sentinel struct {
+	Name      string // of the master, for the sentinels
+	Servers   []*Server
+	Sentinels []*Server
+
+	t testing.TB
+}
+
+// StartSentinel starts five processes and waits until the sentinels know all of them.
+func StartSentinel(t testing.TB) *Sentinel {
+	t.Helper()
+	needs(t, "redis-sentinel", "redis-sentinel")
+	g := &Sentinel{Name: "main", t: t}
+	master := Start(t)
+	host, port, err := net.SplitHostPort(master.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Servers = []*Server{master, Start(t, "replicaof "+host+" "+port)}
+	Wait(t, "the replica follows", func() bool {
+		return strings.Contains(g.Servers[1].Do("INFO", "replication"), "master_link_status:up")
+	})
+	for range 3 {
+		g.Sentinels = append(g.Sentinels, start(t, "redis-sentinel", []string{
+			fmt.Sprintf("sentinel monitor %s %s %s 2", g.Name, host, port),
+			"sentinel down-after-milliseconds " + g.Name + " 1000",
+			"sentinel failover-timeout " + g.Name + " 3000"}))
+	}
+	Wait(t, "the sentinels know each other", func() bool {
+		for _, s := range g.Sentinels {
+			state := s.Do("INFO", "sentinel")
+			if !strings.Contains(state, "status=ok") || !strings.Contains(state, "slaves=1,sentinels=3") {
+				return false
+			}
+		}
+		return true
+	})
+	return g
+}
+
+// Addresses returns the sentinels' addresses, with commas between them.
+func (g *Sentinel) Addresses() string { return addresses(g.Sentinels) }
+
+// Master returns the server that the first sentinel takes for the master.
+func (g *Sentinel) Master() *Server {
+	g.t.Helper()
+	host, port, _ := strings.Cut(g.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", g.Name), " ")
+	for _, s := range g.Servers {
+		if s.Addr == net.JoinHostPort(host, port) {
+			return s
+		}
+	}
+	g.t.Fatalf("the sentinels name %s %s as master, which is none of ours", host, port)
+	return nil
+}
+
+// Cluster is a cluster's servers: the masters first, then the replicas.
+type Cluster struct {
+	Servers []*Server
+
+	t testing.TB
+}
+
+// StartCluster starts a cluster of so many masters, each with so many replicas, and waits until all agree on it. Redis
+// wants three masters at least.
+func StartCluster(t testing.TB, masters, replicas int) *Cluster {
+	t.Helper()
+	needs(t, "redis-server", "redis-server")
+	needs(t, "redis-cli", "redis-tools")
+	g := &Cluster{t: t}
+	for range masters * (1 + replicas) {
+		g.Servers = append(g.Servers, Start(t, "cluster-enabled yes", "cluster-node-timeout 1000",
+			"cluster-replica-validity-factor 0", "cluster-allow-replica-migration no"))
+	}
+	args := []string{"--cluster", "create"}
+	for _, s := range g.Servers {
+		args = append(args, s.Addr)
+	}
+	g.CLI(append(args, "--cluster-replicas", strconv.Itoa(replicas), "--cluster-yes")...)
+	Wait(t, "the cluster is whole", func() bool {
+		for _, s := range g.Servers {
+			if !strings.Contains(s.Do("CLUSTER", "INFO"), "cluster_state:ok") ||
+				strings.Count(s.Do("CLUSTER", "NODES"), " connected") < len(g.Servers) {
+				return false
+			}
+		}
+		return true
+	})
+	return g
+}
+
+// CLI runs redis-cli and returns what it said.
+func (g *Cluster) CLI(args ...string) string {
+	g.t.Helper()
+	out, err := exec.Command("redis-cli", args...).CombinedOutput() // #nosec G204: the test's own words
+	if err != nil {
+		g.t.Fatalf("redis-cli %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// Addresses returns the servers' addresses, with commas between them.
+func (g *Cluster) Addresses() string { return addresses(g.Servers) }
+
+// Owner returns the master that has slot, as the first server that answers sees it.
+func (g *Cluster) Owner(slot int) *Server {
+	g.t.Helper()
+	for _, asked := range g.Servers {
+		ranges, err := asked.Try("CLUSTER", "SLOTS").ToArray()
+		if err != nil {
+			continue
+		}
+		for _, r := range ranges {
+			parts, err := r.ToArray()
+			if err != nil || len(parts) < 3 {
+				continue
+			}
+			first, _ := parts[0].AsInt64()
+			last, _ := parts[1].AsInt64()
+			node, _ := parts[2].ToArray()
+			if int64(slot) < first || int64(slot) > last || len(node) < 2 {
+				continue
+			}
+			port, _ := node[1].AsInt64()
+			for _, s := range g.Servers {
+				if strings.HasSuffix(s.Addr, ":"+strconv.FormatInt(port, 10)) {
+					return s
+				}
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+func addresses(servers []*Server) string {
+	list := make([]string, len(servers))
+	for i, s := range servers {
+		list[i] = s.Addr
+	}
+	return strings.Join(list, ",")
+}
