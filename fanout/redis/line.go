@@ -1,0 +1,250 @@
+package redis
+
+// One life of the connections to a server. When either of the two breaks, both are given up, so that nothing goes on
+// as if nothing had happened.
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// linePublish and lineSubscribe are what a line dials; a third dial would be rueidis mending a connection by itself.
+const lineConnections = 2
+
+// line is two connections to one server: client's carries publications and other commands, subscriber's all that has
+// to be in order with what is heard. It is made by dial, and both are used by any goroutine until it is dead.
+type line struct {
+	address    string
+	run        string // the server's run id: it changes when the server is started anew
+	client     rueidis.Client
+	subscriber rueidis.DedicatedClient
+
+	cut  context.CancelFunc // closes both connections
+	dead chan struct{}      // closed when either connection was
+
+	mu    sync.Mutex
+	dials int
+	cause error // why it died
+}
+
+// lineSettings are what all lines of a broker have in common.
+type lineSettings struct {
+	Address
+	timeout time.Duration
+}
+
+// dial connects to the server at address, and calls the hooks on the connection's reader from then on. It fails when the
+// server is not a master, or when the two connections end at different servers.
+func (s lineSettings) dial(ctx context.Context, address string, hooksFor func(*line) rueidis.PubSubHooks) (*line, error) {
+	ctx, cut := context.WithCancel(ctx)
+	l := &line{address: address, cut: cut, dead: make(chan struct{})}
+	client, err := rueidis.NewClient(s.options(ctx, l))
+	l.client = client
+	if err != nil {
+		l.close()
+		return nil, fmt.Errorf("connecting to redis at %s: %w", address, s.explain(l, err))
+	}
+	l.subscriber, _ = client.Dedicate()
+	l.subscriber.SetPubSubHooks(hooksFor(l))
+	if err := l.examine(ctx); err != nil {
+		l.close()
+		return nil, fmt.Errorf("connecting to redis at %s: %w", address, s.explain(l, err))
+	}
+	return l, nil
+}
+
+// options are small, since a node has few commands in flight, each of them a batch; and nothing is retried.
+func (s lineSettings) options(ctx context.Context, l *line) rueidis.ClientOption {
+	return rueidis.ClientOption{
+		InitAddress: []string{l.address}, ForceSingleClient: true,
+		Username: s.Username, Password: s.Password, SelectDB: s.DB,
+		ClientName: "roost", ClientSetInfo: rueidis.DisableClientSetInfo,
+		DisableCache: true, DisableRetry: true, AlwaysPipelining: true, PipelineMultiplex: -1, BlockingPipeline: 1 << 20,
+		RingScaleEachConn: 8, ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
+		// rueidis sends a PING when no command was answered for KeepAlive, and waits ConnWriteTimeout for it.
+		Dialer:           net.Dialer{Timeout: s.timeout, KeepAlive: s.timeout},
+		ConnWriteTimeout: s.timeout,
+		DialCtxFn: func(dialing context.Context, address string, dialer *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			return l.connect(ctx, dialing, address, dialer, s.TLS)
+		},
+	}
+}
+
+// connect is how rueidis dials. The connection ends with ctx, and the line with the connection.
+func (l *line) connect(ctx, dialing context.Context, address string, dialer *net.Dialer, secure *tls.Config) (net.Conn, error) {
+	l.mu.Lock()
+	l.dials++
+	refused := l.dials > lineConnections
+	l.mu.Unlock()
+	if refused || ctx.Err() != nil {
+		return nil, ErrDown
+	}
+	dialing, cancel := context.WithTimeout(dialing, dialer.Timeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	var conn net.Conn
+	var err error
+	if secure == nil {
+		conn, err = dialer.DialContext(dialing, "tcp", address)
+	} else {
+		conn, err = (&tls.Dialer{NetDialer: dialer, Config: secure}).DialContext(dialing, "tcp", address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := &watched{Conn: conn, line: l}
+	w.release = context.AfterFunc(ctx, func() { _ = w.Close() }) // it is broken for whoever uses it then
+	return w, nil
+}
+
+// watched is a connection that tells its line when it ends.
+type watched struct {
+	net.Conn
+	line    *line
+	release func() bool
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if err != nil {
+		w.line.blame(err)
+	}
+	return n, err
+}
+
+func (w *watched) Close() error {
+	w.line.die()
+	return w.Conn.Close()
+}
+
+// blame remembers the first error.
+func (l *line) blame(err error) {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("redis closed the connection")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause == nil {
+		l.cause = err
+	}
+}
+
+// die says that the line is dead. rueidis closes a connection of its own accord when a PING is not answered.
+func (l *line) die() {
+	l.blame(errors.New("redis did not answer in time"))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.dead:
+	default:
+		close(l.dead)
+	}
+}
+
+func (l *line) reason() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cause
+}
+
+// close ends both connections and waits for what rueidis has running on them.
+func (l *line) close() {
+	l.cut()
+	if l.subscriber != nil {
+		l.subscriber.Close()
+	}
+	if l.client != nil {
+		l.client.Close()
+	}
+}
+
+// examine asks the server behind each connection who it is.
+func (l *line) examine(ctx context.Context) error {
+	run, err := examine(ctx, l.client)
+	if err != nil {
+		return err
+	}
+	again, err := examine(ctx, l.subscriber)
+	if err != nil {
+		return err
+	}
+	if run != again {
+		return errors.New("two connections ended at two servers: give each server's own address, not that of a balancer")
+	}
+	l.run = run
+	load := l.client.DoMulti(ctx, publishScript.load(l.client.B()), historyScript.load(l.client.B()))
+	for _, answer := range load {
+		if err := answer.Error(); err != nil {
+			return fmt.Errorf("loading the scripts: %w", err)
+		}
+	}
+	return nil
+}
+
+// commander is what both kinds of connections have in common.
+type commander interface {
+	B() rueidis.Builder
+	DoMulti(ctx context.Context, multi ...rueidis.Completed) []rueidis.RedisResult
+}
+
+// examine returns the run id of the server if it is a master that has loaded its data.
+func examine(ctx context.Context, c commander) (run string, err error) {
+	answers := c.DoMulti(ctx, c.B().Ping().Build(), c.B().Info().Section("server").Build(), c.B().Info().Section("replication").Build())
+	for _, answer := range answers {
+		if err := answer.Error(); err != nil {
+			return "", err
+		}
+	}
+	server, _ := answers[1].ToString()
+	replication, _ := answers[2].ToString()
+	if role := field(replication, "role"); role != "master" {
+		return "", fmt.Errorf("it is a %s, which takes no publications: give the master's address", role)
+	}
+	if run = field(server, "run_id"); run == "" {
+		return "", errors.New("its INFO names no run_id")
+	}
+	return run, nil
+}
+
+// field finds a field in what INFO answers.
+func field(info, name string) string {
+	for text := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(text, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// explain says in an operator's words why a connection was refused, and never what the password is.
+func (s lineSettings) explain(l *line, err error) error {
+	if answer, ok := rueidis.IsRedisErr(err); ok {
+		text := answer.Error()
+		switch {
+		case strings.HasPrefix(text, "NOAUTH"):
+			return errors.New("it wants a password: write redis://user:password@host")
+		case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "ERR AUTH"):
+			return errors.New("it refuses the user or the password: check them in the URL")
+		}
+		return fmt.Errorf("it answers %s", text)
+	}
+	if cause := l.reason(); cause != nil && (errors.Is(err, rueidis.ErrClosing) || errors.Is(err, net.ErrClosed)) {
+		return cause
+	}
+	return err
+}
+
+// isAnswer reports whether err is what Redis said, not what became of the connection.
+func isAnswer(err error) bool {
+	_, ok := rueidis.IsRedisErr(err)
+	return ok || rueidis.IsRedisNil(err)
+}

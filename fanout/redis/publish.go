@@ -1,0 +1,269 @@
+package redis
+
+// The way of publications to a server: a bounded queue and one goroutine that sends what is there as one batch.
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/roost-ws/roost/fanout"
+)
+
+// positionBytes is the most that a position adds to an envelope.
+const positionBytes = 1 + 64 + 1 + 20 + 1
+
+// minPositionTTL is how long a room's epoch and offset are remembered after the last publication or query at least. A
+// client that comes back within that time and missed nothing is told so, though the publications are gone.
+const minPositionTTL = 24 * time.Hour
+
+// positionTTL is how long a room's position is remembered: a day, or twice as long as its publications.
+func positionTTL(r fanout.Retention) time.Duration { return max(minPositionTTL, 2*r.TTL) }
+
+// outgoing is a publication in the queue.
+type outgoing struct {
+	room, envelope string
+	data           int // bytes of data in the envelope
+	kept           fanout.Retention
+	done           fanout.Completion
+}
+
+func (o outgoing) finish(pos fanout.Position, err error) {
+	if o.done != nil {
+		o.done.Published(pos, err)
+	}
+}
+
+// outbox is what waits for the writer. Put is for any goroutine; take and sent are for the writer, which takes all there
+// is and sends it piece by piece. Until it was sent it counts as waiting.
+type outbox struct {
+	mu             sync.Mutex
+	queue          []outgoing
+	waiting, bytes int
+	wake           chan struct{} // holds one
+}
+
+func (o *outbox) put(p outgoing) error {
+	o.mu.Lock()
+	if o.waiting >= queuedPublications || o.bytes+len(p.envelope) > queuedBytes && o.waiting > 0 {
+		o.mu.Unlock()
+		return fanout.ErrBusy
+	}
+	o.queue = append(o.queue, p)
+	o.waiting++
+	o.bytes += len(p.envelope)
+	first := len(o.queue) == 1
+	o.mu.Unlock()
+	if first {
+		wake(o.wake)
+	}
+	return nil
+}
+
+// take returns the queue and leaves empty in its place, whose memory is used again unless a rush made it large.
+func (o *outbox) take(empty []outgoing) []outgoing {
+	clear(empty)
+	if cap(empty) > 4*batchPublications {
+		empty = nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	queue := o.queue
+	o.queue = empty[:0]
+	return queue
+}
+
+// sent says that the batch no longer waits.
+func (o *outbox) sent(batch []outgoing) {
+	bytes := 0
+	for i := range batch {
+		bytes += len(batch[i].envelope)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting -= len(batch)
+	o.bytes -= bytes
+}
+
+func (o *outbox) pending() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waiting
+}
+
+// wake leaves a token in a channel that holds one.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// write is the writer's goroutine, from Start to Close. After Close it answers what is still there.
+func (l *link) write() {
+	var taken []outgoing
+	for {
+		taken = l.out.take(taken)
+		if len(taken) == 0 {
+			select {
+			case <-l.out.wake:
+			case <-l.b.stop:
+				if l.out.pending() == 0 {
+					return
+				}
+			}
+			continue
+		}
+		for left := taken; len(left) > 0; {
+			n, bytes := 0, 0
+			for n < len(left) && n < batchPublications && (n == 0 || bytes+len(left[n].envelope) <= batchBytes) {
+				bytes += len(left[n].envelope)
+				n++
+			}
+			l.publish(left[:n])
+			l.out.sent(left[:n])
+			left = left[n:]
+		}
+	}
+}
+
+// publish sends a batch and completes each of it.
+func (l *link) publish(batch []outgoing) {
+	line := l.line.Load()
+	if line == nil {
+		err := l.b.lost("publishing", ErrDown)
+		for _, p := range batch {
+			l.b.counters.failed.Add(1)
+			p.finish(fanout.Position{}, err)
+		}
+		return
+	}
+	builder, epoch := line.client.B(), l.b.epochs.next()
+	commands := make([]rueidis.Completed, len(batch))
+	for i, p := range batch {
+		if p.kept.Size > 0 {
+			keys, args := l.b.keeping(p, line.run, epoch)
+			commands[i] = publishScript.called(builder, keys, args...)
+		} else {
+			commands[i] = l.b.publishing(builder, p)
+		}
+	}
+	answers := line.client.DoMulti(context.Background(), commands...)
+	if i := firstUnknown(answers); i >= 0 {
+		l.republish(line, batch[i:], answers[i:], epoch)
+	}
+	for i, p := range batch {
+		pos, err := l.outcome(p, answers[i])
+		if err != nil {
+			l.b.counters.failed.Add(1)
+		}
+		p.finish(pos, err)
+	}
+}
+
+func (b *Broker) publishing(builder rueidis.Builder, p outgoing) rueidis.Completed {
+	channel := b.layout.Channel(p.room)
+	if b.layout.cluster {
+		return builder.Spublish().Channel(channel).Message(p.envelope).Build()
+	}
+	return builder.Publish().Channel(channel).Message(p.envelope).Build()
+}
+
+func (b *Broker) keeping(p outgoing, run, epoch string) (keys, args []string) {
+	command := "PUBLISH"
+	if b.layout.cluster {
+		command = "SPUBLISH"
+	}
+	return []string{b.layout.meta(p.room), b.layout.stream(p.room)},
+		[]string{command, b.layout.Channel(p.room), p.envelope, strconv.Itoa(p.data), strconv.Itoa(p.kept.Size),
+			milliseconds(p.kept.TTL), milliseconds(positionTTL(p.kept)), run, epoch}
+}
+
+// milliseconds is at least 1: Redis takes 0 for an error.
+func milliseconds(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
+
+// outcome reads one answer.
+func (l *link) outcome(p outgoing, answer rueidis.RedisResult) (fanout.Position, error) {
+	if err := answer.Error(); err != nil {
+		l.b.suspect(l, err)
+		return fanout.Position{}, l.b.lost("publishing", err)
+	}
+	if p.kept.Size == 0 {
+		return fanout.Position{}, nil
+	}
+	place, err := answer.ToString()
+	if err != nil {
+		return fanout.Position{}, fmt.Errorf("publishing: %w", err)
+	}
+	return parsePlace(place)
+}
+
+func parsePlace(place string) (fanout.Position, error) {
+	epoch, digits, found := strings.Cut(place, ":")
+	offset, err := strconv.ParseUint(digits, 10, 64)
+	if !found || epoch == "" || err != nil {
+		return fanout.Position{}, fmt.Errorf("publishing: redis answers %q, which is no position", place)
+	}
+	return fanout.Position{Epoch: epoch, Offset: offset}, nil
+}
+
+// firstUnknown returns the index of the first answer that says the server has forgotten the script, or -1.
+func firstUnknown(answers []rueidis.RedisResult) int {
+	for i := range answers {
+		if unknown(answers[i].Error()) {
+			return i
+		}
+	}
+	return -1
+}
+
+// republish sends again, in their order, what a server refused because it has forgotten the script: none of that was
+// published. If it was taught the script in the middle of the batch, what was refused would come behind what was not,
+// and stays refused.
+func (l *link) republish(line *line, batch []outgoing, answers []rueidis.RedisResult, epoch string) {
+	for i, p := range batch {
+		if p.kept.Size > 0 && !unknown(answers[i].Error()) {
+			return
+		}
+	}
+	builder := line.client.B()
+	var commands []rueidis.Completed
+	var indices []int
+	for i, p := range batch {
+		if p.kept.Size == 0 {
+			continue
+		}
+		keys, args := l.b.keeping(p, line.run, epoch)
+		if len(commands) == 0 {
+			commands = append(commands, publishScript.whole(builder, keys, args...))
+		} else {
+			commands = append(commands, publishScript.called(builder, keys, args...))
+		}
+		indices = append(indices, i)
+	}
+	for i, answer := range line.client.DoMulti(context.Background(), commands...) {
+		answers[indices[i]] = answer
+	}
+}
+
+// epochs makes names for lives of streams that were never used before: a random part for this process, and a number.
+type epochs struct {
+	process string
+	number  atomic.Uint64
+}
+
+func newEpochs() *epochs {
+	var b [9]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return &epochs{process: hex.EncodeToString(b[:])}
+}
+
+func (e *epochs) next() string { return e.process + "-" + strconv.FormatUint(e.number.Add(1), 36) }
