@@ -1,6 +1,6 @@
 // Package fanouttest holds the cases every [fanout.Broker] has to pass, whatever bus it stands on.
 //
-// An implementation calls [RunBroker] from one of its tests. The cases wait for what has to happen, with a deadline
+// An implementation calls [RunBroker], and if it keeps publications [RunHistory], from its tests. The cases wait for what has to happen, with a deadline
 // that only a failure reaches; what must not happen is looked for behind something that was published after it, and
 // once more when the broker is closed. They run one after another, because each counts goroutines at its end.
 package fanouttest
@@ -70,7 +70,7 @@ func RunBroker(t *testing.T, open func(t *testing.T) fanout.Broker, traits ...Tr
 				t.Skip("not for a broker with these traits")
 			}
 			leaks := goleak.IgnoreCurrent()
-			b := &bench{t: t, open: open, deliversAll: has[DeliversAll]}
+			b := &bench{t: t, open: open, deliversAll: has[DeliversAll], oneBus: has[OneBus]}
 			defer b.closeAll() // also when the case gives up
 			c.run(t, b)
 			b.closeAll()
@@ -87,6 +87,7 @@ type bench struct {
 	t           *testing.T
 	open        func(t *testing.T) fanout.Broker
 	deliversAll bool
+	oneBus      bool
 	nodes       []*node
 	last        []func() // checks that wait until every node is closed
 }

@@ -53,3 +53,11 @@ func TestOneServerWithHistory(t *testing.T) {
 		return open(t, "redis://"+server.Addr, keep(fanout.Retention{Size: 5, TTL: time.Minute}))
 	}, fanouttest.OneBus)
 }
+
+func TestHistory(t *testing.T) {
+	server := redistest.Start(t)
+	fanouttest.RunHistory(t, func(t *testing.T, retention func(string) fanout.Retention) fanouttest.HistoryBroker {
+		server.Do("FLUSHALL") // each case counts from 1
+		return open(t, "redis://"+server.Addr, func(o *redis.Options) { o.Retention = retention })
+	}, fanouttest.OneBus)
+}
