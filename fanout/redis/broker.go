@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -247,5 +248,12 @@ func (b *Broker) room(channel string) (room string, index int, ok bool) {
 	return room, index, ok
 }
 
-// suspect is told of every error of a command.
-func (b *Broker) suspect(*link, error) {}
+// suspect is told of every error of a command. A server that turns out to be no master any more is left, to find the one
+// that is.
+func (b *Broker) suspect(line *line, err error) {
+	answer, ok := rueidis.IsRedisErr(err)
+	if ok && (strings.HasPrefix(answer.Error(), "READONLY") || strings.HasPrefix(answer.Error(), "MASTERDOWN")) {
+		line.blame(fmt.Errorf("redis answers %s", answer.Error()))
+		line.cut()
+	}
+}

@@ -66,7 +66,7 @@ func (l *link) queries(line *line, batch []request) {
 			page, err = l.ask(line, r.room, r.query)
 		}
 		if err != nil {
-			l.b.suspect(l, err)
+			l.b.suspect(line, err)
 			r.answer(fanout.Page{}, l.b.lost("reading a history", err))
 			continue
 		}

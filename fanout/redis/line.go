@@ -190,6 +190,15 @@ func (l *line) examine(ctx context.Context) error {
 	return nil
 }
 
+// look fails when the server is another or no master any more.
+func (l *line) look(ctx context.Context) error {
+	run, err := examine(ctx, l.client)
+	if err == nil && run != l.run {
+		err = errors.New("it was started anew")
+	}
+	return err
+}
+
 // commander is what both kinds of connections have in common.
 type commander interface {
 	B() rueidis.Builder

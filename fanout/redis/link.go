@@ -194,12 +194,25 @@ func (l *link) serve(line *line) {
 	}
 	l.b.log.Log(context.Background(), level, "connected to redis", "server", l.name, "address", line.address,
 		"rooms", rooms, "took", time.Since(began))
+	l.exchanges(line)
+}
+
+// exchanges carries out requests until the line is dead. Now and then it looks whether the server still is what it was
+// taken for: a master that was made a replica takes publications and passes them on to nobody.
+func (l *link) exchanges(line *line) {
+	look := time.NewTicker(l.b.options.Timeout)
+	defer look.Stop()
 	for {
 		select {
 		case <-line.dead:
 			return
 		case <-l.b.stop:
 			return
+		case <-look.C:
+			if err := line.look(l.b.ctx); err != nil {
+				line.blame(err)
+				line.cut()
+			}
 		case <-l.in.wake:
 			for l.exchange(line) {
 			}
@@ -242,7 +255,7 @@ func (l *link) unsubscribe(line *line, batch []request) {
 	}
 	for _, answer := range line.subscriber.DoMulti(context.Background(), commands...) {
 		if err := answer.Error(); err != nil {
-			l.b.suspect(l, err)
+			l.b.suspect(line, err)
 		}
 	}
 }
@@ -257,10 +270,10 @@ func (l *link) subscribe(line *line, batch []request) {
 		g := all[i]
 		err := answer.Error()
 		if err != nil {
-			l.b.suspect(l, err)
+			l.b.suspect(line, err)
 			err = l.b.lost("subscribing", err)
 		} else {
-			l.b.parts[g.index].add(g.rooms)
+			l.b.parts[g.index].add(g.rooms, l.b.options.Retention)
 		}
 		for _, done := range g.done {
 			done(err)
@@ -300,7 +313,7 @@ func (l *link) again(line *line, part *part, rooms []string) bool {
 	}
 	answers := line.subscriber.DoMulti(context.Background(), commands...)
 	if err := answers[0].Error(); err != nil {
-		l.b.suspect(l, err)
+		l.b.suspect(line, err)
 		if isAnswer(err) {
 			l.b.log.Error("redis refuses to subscribe rooms again", "server", l.name, "rooms", len(rooms), "error", err)
 			line.cut() // they would stay silent: begin again

@@ -161,7 +161,7 @@ func (l *link) publish(batch []outgoing) {
 		l.republish(line, batch[i:], answers[i:], epoch)
 	}
 	for i, p := range batch {
-		pos, err := l.outcome(p, answers[i])
+		pos, err := l.outcome(line, p, answers[i])
 		if err != nil {
 			l.b.counters.failed.Add(1)
 		}
@@ -191,9 +191,9 @@ func (b *Broker) keeping(p outgoing, run, epoch string) (keys, args []string) {
 func milliseconds(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
 
 // outcome reads one answer.
-func (l *link) outcome(p outgoing, answer rueidis.RedisResult) (fanout.Position, error) {
+func (l *link) outcome(line *line, p outgoing, answer rueidis.RedisResult) (fanout.Position, error) {
 	if err := answer.Error(); err != nil {
-		l.b.suspect(l, err)
+		l.b.suspect(line, err)
 		return fanout.Position{}, l.b.lost("publishing", err)
 	}
 	if p.kept.Size == 0 {
