@@ -59,6 +59,8 @@ var schemes = map[string]struct {
 	"rediss+cluster":  {Cluster, true, "6379"},
 }
 
+var errUnreadable = errors.New("redis: the URL can't be read: percent-encode what is special in the user, the password and the path")
+
 // ParseURL takes a URL apart:
 //
 //	redis://[user:password@]host[:port][/db]           one server, on port 6379 if none is given
@@ -80,14 +82,16 @@ func ParseURL(text string) (Address, error) {
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
 	}
+	if strings.Contains(tail, "@") { // what was cut off may be half a password
+		return Address{}, errUnreadable
+	}
 	user, hosts := "", authority
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		user, hosts = authority[:i+1], authority[i+1:]
 	}
 	u, err := url.Parse(scheme + "://" + user + "host" + tail)
 	if err != nil {
-		// What net/url says quotes the URL with its password.
-		return Address{}, errors.New("redis: the URL can't be read: percent-encode what is special in the user, the password and the path")
+		return Address{}, errUnreadable // what net/url says quotes the URL with its password
 	}
 	a := Address{Mode: kind.mode, Username: u.User.Username()}
 	a.Password, _ = u.User.Password()
