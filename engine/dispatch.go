@@ -191,6 +191,7 @@ type acknowledgement struct {
 	loop   *Loop
 	handle handle
 	room   string
+	began  int64 // 0 where the broker answers at once
 	id     [maxID]byte
 	idLen  int
 	pos    fanout.Position
@@ -202,7 +203,10 @@ const maxID = 64
 
 func (l *Loop) acknowledge(c *Conn, room string, id []byte) *acknowledgement {
 	a := l.acks.get()
-	a.loop, a.handle, a.room = l, c.handle(l), room
+	a.loop, a.handle, a.room, a.began = l, c.handle(l), room, 0
+	if l.server.shared {
+		a.began = l.now
+	}
 	a.idLen = copy(a.id[:], id)
 	return a
 }
@@ -215,6 +219,9 @@ func (a *acknowledgement) Published(pos fanout.Position, err error) {
 
 // answer tells the publisher, if it is still there. One that gave no id hears of failures only.
 func (a *acknowledgement) answer(l *Loop) {
+	if a.began > 0 {
+		l.server.metrics.brokerDelay.Update(float64(l.now-a.began) / 1e9)
+	}
 	if c := l.conns.find(a.handle); c != nil && c.phase == phaseOpen {
 		var id []byte
 		if a.idLen > 0 {

@@ -104,8 +104,9 @@ type Loop struct {
 	ages      ages                  // when connections have lived long enough
 	far       map[uint32]netip.Addr // addresses of clients by slot, where a proxy named one that has no place in Conn
 	marks     map[uint32]marks      // of tokens with a sid or jti, by slot
-	asked     bool                  // the connection at hand was sent a ping, and nothing had come from it since
-	stirred   bool                  // something happened since the last tick that the next one has to look at soon
+	repeated  refreshCursor
+	asked     bool // the connection at hand was sent a ping, and nothing had come from it since
+	stirred   bool // something happened since the last tick that the next one has to look at soon
 	count     counters
 
 	stepTask, wakeTask gnet.Runnable
@@ -116,6 +117,7 @@ type Loop struct {
 	stopped    atomic.Bool
 	population atomic.Int64  // connections, enrolments under way included
 	tickDue    atomic.Uint32 // the tick that this loop wants next
+	refreshing atomic.Bool   // a step of repeating who is present is under way
 	tickSent   atomic.Int64  // monotonic nanoseconds of the tick that is under way, 0 = none
 	tallied    tallied
 }

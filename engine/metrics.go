@@ -91,10 +91,11 @@ func (t *tallied) load() counters {
 
 // serverMetrics are the figures that are not sums of counters.
 type serverMetrics struct {
-	set      *metrics.Set
-	pingRTT  *metrics.PrometheusHistogram
-	delivery *metrics.PrometheusHistogram
-	loopLag  *metrics.PrometheusHistogram
+	set         *metrics.Set
+	pingRTT     *metrics.PrometheusHistogram
+	delivery    *metrics.PrometheusHistogram
+	loopLag     *metrics.PrometheusHistogram
+	brokerDelay *metrics.PrometheusHistogram
 }
 
 // latencyBounds reach from what a loop takes for one message to what makes people reload the page, in seconds.
@@ -103,12 +104,12 @@ var latencyBounds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025
 func newServerMetrics(s *Server) *serverMetrics {
 	set := metrics.NewSet()
 	m := &serverMetrics{
-		set:      set,
-		pingRTT:  set.NewPrometheusHistogramExt("roost_ping_rtt_seconds", latencyBounds),
-		delivery: set.NewPrometheusHistogramExt("roost_delivery_seconds", latencyBounds),
-		loopLag:  set.NewPrometheusHistogramExt("roost_loop_lag_seconds", latencyBounds),
+		set:         set,
+		pingRTT:     set.NewPrometheusHistogramExt("roost_ping_rtt_seconds", latencyBounds),
+		delivery:    set.NewPrometheusHistogramExt("roost_delivery_seconds", latencyBounds),
+		loopLag:     set.NewPrometheusHistogramExt("roost_loop_lag_seconds", latencyBounds),
+		brokerDelay: set.NewPrometheusHistogramExt("roost_broker_delay_seconds", latencyBounds),
 	}
-	set.NewPrometheusHistogramExt("roost_broker_delay_seconds", latencyBounds)
 	set.RegisterMetricsWriter(s.writeCounters)
 	return m
 }
@@ -146,6 +147,12 @@ func (s *Server) writeCounters(w io.Writer) {
 	counter(w, "slow_consumers_total", t.slowConsumers)
 	counter(w, "panics_total", t.panics)
 	counter(w, "compressed_total", t.compressed)
+	bus := s.router.Stats()
+	counter(w, "recoveries_total", bus.Recoveries)
+	counter(w, "duplicates_total", bus.Duplicates)
+	counter(w, "unwanted_publications_total", bus.Unwanted)
+	gauge(w, "rooms_lingering", uint64(bus.Lingering))
+	gauge(w, "peers", uint64(len(s.Peers())))
 	s.writeLabelled(w, &t)
 	s.writeAcceptor(w)
 	s.writeBox(w, &t)

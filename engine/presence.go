@@ -126,16 +126,15 @@ func (l *Loop) departed(c *Conn, r *Room) {
 }
 
 const (
-	// refreshSlice is how many members or connections a loop repeats in one turn: well below a millisecond.
-	refreshSlice = 1024
 	// refreshesPerTTL is how often everybody is repeated in a TTL, so that one that gets lost does no harm.
 	refreshesPerTTL = 3
+	// refreshSteps is in how many steps that is done, so that neither a loop nor the store has a lot of it at once.
+	refreshSteps = 400
 )
 
-// refreshPresence repeats who is present, from every loop in turn, evenly over a part of the TTL. On its own goroutine
-// until quit closes.
+// refreshPresence repeats who is present, step by step, again and again. On its own goroutine until quit closes.
 func (s *Server) refreshPresence(ttl time.Duration) {
-	every := time.NewTicker(ttl / refreshesPerTTL)
+	every := time.NewTicker(max(ttl/refreshesPerTTL/refreshSteps, time.Millisecond))
 	defer every.Stop()
 	for {
 		select {
@@ -144,31 +143,45 @@ func (s *Server) refreshPresence(ttl time.Duration) {
 		case <-every.C:
 		}
 		for _, l := range s.loops {
-			l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshRooms(1, 0) }})
-			if s.presenceShared {
-				l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshUsers(0) }})
+			if l.population.Load() > 0 && !l.refreshing.Swap(true) {
+				l.mailbox.post(letter{kind: letterCall, call: (*Loop).refreshStep})
 			}
 		}
 	}
 }
 
-// refreshRooms repeats the members of rooms from a place in roomTable on, a slice a turn.
-func (l *Loop) refreshRooms(id, from int) {
-	for budget := refreshSlice; id < len(l.roomTable); id, from = id+1, 0 {
-		r := l.roomTable[id]
-		if budget--; r == nil || r.presence == presenceCounted {
-			continue
-		}
-		to := min(from+max(budget, 0), len(r.members))
-		if from < to {
-			l.refreshRoom(r, from, to)
-			budget -= to - from
-		}
-		if to < len(r.members) || budget <= 0 {
-			l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshRooms(id, to) }})
+// refreshStep repeats the next members and the next connections.
+func (l *Loop) refreshStep() {
+	l.refreshing.Store(false)
+	l.refreshRooms((l.members+len(l.roomTable))/refreshSteps + 1)
+	if l.server.presenceShared {
+		l.refreshUsers(l.conns.slots()/refreshSteps + 1)
+	}
+}
+
+// refreshRooms repeats some members, from where the last step ended on; a room costs one of them.
+func (l *Loop) refreshRooms(budget int) {
+	for at := &l.repeated; budget > 0; budget-- {
+		if at.room >= len(l.roomTable) {
+			at.room, at.member = 0, 0
 			return
 		}
+		r := l.roomTable[at.room]
+		if r == nil || r.presence == presenceCounted || at.member >= len(r.members) {
+			at.room, at.member = at.room+1, 0
+			continue
+		}
+		to := min(at.member+budget, len(r.members))
+		l.refreshRoom(r, at.member, to)
+		budget -= to - at.member
+		at.member = to
 	}
+}
+
+// refreshCursor is how far a loop has come with repeating who is present.
+type refreshCursor struct {
+	room, member int
+	slot         uint32
 }
 
 // refreshRoom repeats the users of some members of a room.
@@ -185,16 +198,18 @@ func (l *Loop) refreshRoom(r *Room, from, to int) {
 	l.present = users[:0]
 }
 
-// refreshUsers repeats who is online, a slice a turn.
-func (l *Loop) refreshUsers(from uint32) {
-	to := min(from+refreshSlice, l.conns.slots())
-	for slot := from; slot < to; slot++ {
-		if c := l.conns.at(slot); c.phase == phaseOpen {
+// refreshUsers repeats the users of some connections, from where the last step ended on.
+func (l *Loop) refreshUsers(budget uint32) {
+	at := &l.repeated.slot
+	for ; budget > 0; budget-- {
+		if *at >= l.conns.slots() {
+			*at = 0
+			return
+		}
+		if c := l.conns.at(*at); c.phase == phaseOpen {
 			l.server.roll.presence.Online(c.user)
 		}
-	}
-	if to < l.conns.slots() {
-		l.mailbox.post(letter{kind: letterCall, call: func(l *Loop) { l.refreshUsers(to) }})
+		*at++
 	}
 }
 

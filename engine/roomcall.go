@@ -12,6 +12,8 @@ import (
 const (
 	// roomCallFresh is how old an answer about a room may be: a room that everybody asks about is counted once a second.
 	roomCallFresh = time.Second
+	// roomCallSlice is how many members a loop counts in one turn: well below a millisecond.
+	roomCallSlice = 1024
 	// roomCallRooms is how many answers are remembered, roomCallUsers how many users one of them names.
 	roomCallRooms = 256
 	roomCallUsers = 100_000
@@ -85,7 +87,7 @@ func (q *roomCall) makeRoom() {
 // callRoom counts the members that this loop has in a room, a slice a turn.
 func (l *Loop) callRoom(q *roomCall, a *roomAnswer, room string, d dialect, from int) {
 	a.mu.Lock()
-	for budget := refreshSlice; d < numDialects; d, from = d+1, 0 {
+	for budget := roomCallSlice; d < numDialects; d, from = d+1, 0 {
 		r := l.rooms[d][room]
 		if r == nil {
 			continue

@@ -117,6 +117,7 @@ type Server struct {
 	metrics       *serverMetrics
 	box           box
 
+	shared         bool  // there are other nodes on the broker
 	roll           *roll // nil without Presence
 	presenceShared bool
 	presenceTTL    time.Duration
@@ -206,7 +207,7 @@ func New(o Options) (*Server, error) {
 	s.recent.seed = tallySeed
 	bus := fanout.RouterOptions{Name: s.node, Linger: o.Linger, StayLocal: o.StayLocal,
 		Keeps: func(room string) bool { return s.rule(room).History > 0 }}
-	if o.Peers {
+	if s.shared = o.Peers; o.Peers {
 		bus.Node = nodeSide{s}
 	}
 	s.router = fanout.NewRouter(o.Broker, s, bus)

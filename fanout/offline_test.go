@@ -15,7 +15,6 @@ import (
 
 // wire is a bus that delivers within Publish, and plug one node's end of it, which can be pulled out.
 type wire struct {
-	mu    sync.Mutex
 	plugs []*plug
 }
 

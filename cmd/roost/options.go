@@ -11,7 +11,6 @@ import (
 	"github.com/roost-ws/roost/engine"
 	"github.com/roost-ws/roost/engine/auth"
 	"github.com/roost-ws/roost/engine/ratelimit"
-	"github.com/roost-ws/roost/fanout"
 	"github.com/roost-ws/roost/protocol/handshake"
 )
 
@@ -42,6 +41,7 @@ func signers(a *config.Auth) []config.Signer {
 type parts struct {
 	verifier *auth.Verifier // nil in anonymous mode
 	keySets  *keySets
+	bus      *bus
 	server   *engine.Server
 }
 
@@ -61,8 +61,16 @@ func build(l *config.Loaded, log *slog.Logger, edit func(*engine.Options)) (*par
 	if err != nil {
 		return nil, err
 	}
-	o.Verifier, o.Broker, o.Log = p.verifier, fanout.NewMemory(), log
-	o.Metrics = p.keySets.writeMetrics
+	p.bus, err = newBus(&l.Config, log)
+	if err != nil {
+		return nil, err
+	}
+	p.bus.connect(&l.Config, &o)
+	o.Verifier, o.Log = p.verifier, log
+	o.Metrics = func(w io.Writer) {
+		p.keySets.writeMetrics(w)
+		p.bus.writeMetrics(w)
+	}
 	if edit != nil {
 		edit(&o)
 	}
@@ -140,10 +148,14 @@ func engineOptions(c *config.Config) (engine.Options, error) {
 		HeartbeatTimeout: c.Heartbeat.Timeout,
 		Drain:            engine.DrainOptions{Grace: c.Drain.Grace, Window: c.Drain.Window, ReconnectIn: c.Drain.ReconnectIn},
 		SlowConsumer:     slowConsumer[c.SlowConsumer],
+		History:          c.History.Size,
+		PresenceEvents:   c.Presence.Events,
+		PresenceTTL:      c.Presence.TTL,
 	}
 	for i := range c.Rooms {
 		r := &c.Rooms[i]
-		o.Rooms = append(o.Rooms, engine.RoomRule{Match: r.Match, Publish: publish[r.Publish], SlowConsumer: slowConsumer[r.SlowConsumer]})
+		o.Rooms = append(o.Rooms, engine.RoomRule{Match: r.Match, Publish: publish[r.Publish], SlowConsumer: slowConsumer[r.SlowConsumer],
+			History: r.HistorySize, PresenceEvents: r.PresenceEvents})
 	}
 	return o, nil
 }

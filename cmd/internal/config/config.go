@@ -39,6 +39,9 @@ const (
 	CompressionOff = "off"
 	CompressionOn  = "on"
 
+	OfflineLocal  = "local"
+	OfflineRefuse = "refuse"
+
 	PublishMembers = "members"
 	PublishAnyone  = "anyone"
 	PublishBackend = "backend"
@@ -163,8 +166,13 @@ type Compression struct {
 
 // Broker is the bus between nodes.
 type Broker struct {
-	URL URL
+	URL     URL
+	Offline string
+	Linger  time.Duration
 }
+
+// Alone reports whether there is no bus: this node has no others to talk to.
+func (b *Broker) Alone() bool { return b.URL == brokerMemory }
 
 // Presence is who is in a room.
 type Presence struct {
@@ -174,8 +182,9 @@ type Presence struct {
 
 // History is what rooms keep.
 type History struct {
-	Size int
-	TTL  time.Duration
+	Size   int
+	TTL    time.Duration
+	Memory Size
 }
 
 // RoomRule changes settings for the rooms whose name Match fits; the first rule that fits a room is the only one

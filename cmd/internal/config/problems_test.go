@@ -90,10 +90,10 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	l, err := load(t, input{
 		file: "lop: 1\nloops: x\nlimits:\n  message_bytes: 1KB\n  outbound_bytes: 4KiB\nrooms: [{match: 'a*'}]\nauth.public_key_file: no",
 		env:  []string{"ROOST_LOOP=3", "ROOST_NODE=a b"},
-		args: []string{"--history.size=5"},
+		args: []string{"--broker.url=nats://h"},
 	})
 	want := []string{"roost.yaml:1: lop:", "roost.yaml:2: loops:", "roost.yaml:4: limits.message_bytes:", "env ROOST_LOOP:",
-		"roost.yaml:7: auth.public_key_file:", "env ROOST_NODE: node:", "roost.yaml:6: rooms[0].match:", "flag --history.size: history.size:"}
+		"roost.yaml:7: auth.public_key_file:", "env ROOST_NODE: node:", "flag --broker.url: broker.url:", "roost.yaml:6: rooms[0].match:"}
 	var problems Problems
 	if !errors.As(err, &problems) || len(problems) != len(want) {
 		t.Fatalf("%v", err)

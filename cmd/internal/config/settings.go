@@ -215,7 +215,11 @@ func (c *Compression) settings() []setting {
 func (b *Broker) settings() []setting {
 	return []setting{
 		{key: "url", field: &b.URL, def: brokerMemory,
-			doc: "the bus between nodes; memory: is none, one node alone"},
+			doc: "the bus between nodes: redis://host:6379 (several hosts with commas between share the rooms), rediss:// with TLS, redis+sentinel://a,b/master, redis+cluster://a,b; memory: is none, one node alone"},
+		{key: "offline", field: &b.Offline, def: OfflineLocal, words: []string{OfflineLocal, OfflineRefuse},
+			doc: "what members can do while the bus is away: local lets them talk on this node, in rooms without history; refuse answers unavailable"},
+		{key: "linger", field: &b.Linger, def: "10s", bounds: "0s..10m",
+			doc: "how long a room without members on this node stays subscribed"},
 	}
 }
 
@@ -234,6 +238,8 @@ func (h *History) settings() []setting {
 			doc: "publications kept in each room; 0 is none"},
 		{key: "ttl", field: &h.TTL, def: "5m", bounds: "1s..720h",
 			doc: "how long they are kept"},
+		{key: "memory", field: &h.Memory, def: "256MiB", bounds: "1MiB..1TiB",
+			doc: "what memory: may keep of all rooms together; above it the rooms that were silent longest are forgotten"},
 	}
 }
 

@@ -40,8 +40,8 @@ func (r *reader) validate(dev bool) {
 	r.validateProxy()
 	r.validateLimits()
 	r.validateBroker()
+	r.validateHistory()
 	r.validateRooms()
-	r.refuseUnavailable()
 }
 
 // nodeBytes is what a node's name may hold: it becomes part of keys and subjects on every bus.
@@ -139,8 +139,10 @@ func (r *reader) validateLimits() {
 	}
 }
 
-// brokerSchemes are the buses of contract section 1; unavailable.go says which this version has.
+// brokerSchemes are the buses of contract section 1; those behind the first servedSchemes are not in this version.
 var brokerSchemes = []string{"redis", "rediss", "redis+cluster", "redis+sentinel", "nats", "amqp", "kafka"}
+
+const servedSchemes = 4
 
 func (r *reader) validateBroker() {
 	address := string(r.cfg.Broker.URL)
@@ -148,13 +150,27 @@ func (r *reader) validateBroker() {
 		return
 	}
 	scheme, rest, ok := strings.Cut(address, "://")
-	for _, known := range brokerSchemes {
-		if ok && scheme == known && strings.Trim(rest, "/") != "" {
+	for i, known := range brokerSchemes {
+		switch {
+		case !ok || scheme != known || strings.Trim(rest, "/") == "":
+		case i >= servedSchemes:
+			r.check("broker.url", known+" "+notYet, "write an address that begins with "+alternatives(brokerSchemes[:servedSchemes])+" and ://")
+			return
+		default:
 			return
 		}
 	}
 	r.check("broker.url", r.cfg.Broker.URL.String()+" is not the address of a broker",
-		"write memory:, or an address that begins with "+alternatives(brokerSchemes)+" and ://")
+		"write memory:, or an address that begins with "+alternatives(brokerSchemes[:servedSchemes])+" and ://")
+}
+
+const notYet = "is not available in this version"
+
+// validateHistory warns of a history that outlives what its users can make of it.
+func (r *reader) validateHistory() {
+	if r.cfg.History.Size > 10_000 {
+		r.warn("history.size", "a client is brought back at most what limits.outbound_bytes holds", "write what a client may miss while it reconnects, such as 100")
+	}
 }
 
 func (r *reader) validateRooms() {
