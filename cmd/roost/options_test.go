@@ -42,7 +42,8 @@ func TestEverySettingArrives(t *testing.T) {
 		"--limits.handshakes_per_ip=27.5", "--limits.memory=28MiB", "--limits.max_age=29m",
 		"--compression.mode=on", "--compression.threshold=30", "--proxy.mode=require", "--proxy.trusted=10.0.0.0/8",
 		"--drain.grace=24s", "--drain.window=25s", "--drain.reconnect_in=26s",
-		"--rooms=[{match: 'a.*', publish: backend, slow_consumer: keep_latest}, {match: b, publish: anyone}, {match: c}]")
+		"--history.size=30", "--presence.events", "--presence.ttl=31s",
+		"--rooms=[{match: 'a.*', publish: backend, slow_consumer: keep_latest}, {match: b, publish: anyone, history.size: 32}, {match: c, presence.events: false}]")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,10 +66,11 @@ func TestEverySettingArrives(t *testing.T) {
 		ProxyRequired: true, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		SlowConsumer: engine.DropNewest,
 		Rooms: []engine.RoomRule{
-			{Match: "a.*", Publish: engine.PublishBackend, SlowConsumer: engine.KeepLatest},
-			{Match: "b", Publish: engine.PublishAnyone, SlowConsumer: engine.DropNewest},
-			{Match: "c", Publish: engine.PublishMembers, SlowConsumer: engine.DropNewest},
+			{Match: "a.*", Publish: engine.PublishBackend, SlowConsumer: engine.KeepLatest, History: 30, PresenceEvents: true},
+			{Match: "b", Publish: engine.PublishAnyone, SlowConsumer: engine.DropNewest, History: 32, PresenceEvents: true},
+			{Match: "c", Publish: engine.PublishMembers, SlowConsumer: engine.DropNewest, History: 30},
 		},
+		History: 30, PresenceEvents: true, PresenceTTL: 31 * time.Second,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
