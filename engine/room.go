@@ -292,7 +292,11 @@ func (l *Loop) gap(name string, pos protocol.Position) {
 }
 
 // tellGap puts a gap into the room's stream, so that each member sees it between what came before and after.
+// Where the broker can't say where the stream stands, it is told how far it was heard here: a client can ask for the rest.
 func (l *Loop) tellGap(r *Room, pos protocol.Position) {
+	if pos.Epoch == "" {
+		pos = r.at
+	}
 	b, form := l.codecs[r.dialect].AppendPush(l.headroom(), &protocol.Push{Type: protocol.Gap, Room: r.name, Position: pos})
 	if form == protocol.NoMessage {
 		return

@@ -68,6 +68,34 @@ await run({
 		second.end('SIGTERM');
 		assert.equal(await second.ended, 0);
 	},
+	'what was missed is brought back where the node keeps history': async () => {
+		const address = await freeAddress();
+		const kept = await serve(address, ...dev, 'history.size=10');
+		const [a, b] = [connect(address, { maxDelay: 300 }), connect(address)];
+		const [mine, theirs] = [note(a, 'kept'), note(b, 'kept')];
+		await Promise.all([mine.joined, theirs.joined]);
+		await theirs.publish(0);
+		await until('the first is heard', () => mine.seen.message.length === 1);
+		const offsets = () => mine.seen.message.map(({ offset }) => offset);
+		for (const missed of [3, 12]) {
+			const before = offsets().length;
+			await order(kept.admin, '/api/disconnect', { connection: a.welcome.connection, code: 1001 });
+			for (let i = 0; i < missed; i++) {
+				await order(kept.admin, '/api/publish', { room: 'kept', data: i });
+			}
+			await until('it is a member again', () => mine.seen.recovered.length + mine.seen.gap.length === (missed === 3 ? 1 : 2));
+			assert.equal(offsets().length - before, missed === 3 ? 3 : 0, 'more than is kept is a gap');
+		}
+		assert.deepEqual(offsets(), [1, 2, 3, 4]);
+		assert.deepEqual([mine.seen.recovered.length, mine.seen.gap.length], [1, 1]);
+		await theirs.publish('on it goes');
+		await until('it is heard', () => mine.seen.message.length === 5);
+		assert.deepEqual(theirs.seen.message.map(({ offset }) => offset), Array.from({ length: 17 }, (_, i) => i + 1));
+		a.close();
+		b.close();
+		kept.end('SIGTERM');
+		assert.equal(await kept.ended, 0);
+	},
 	'a node that ends says when to come back': async () => {
 		const address = await freeAddress();
 		const first = await serve(address, ...dev, 'drain.reconnect_in=1s');
