@@ -49,6 +49,7 @@ func (n *node) crowd(room string) (stop func()) {
 					return
 				default:
 				}
+				time.Sleep(100 * time.Microsecond) // a rate, not a wait: some brokers are very fast
 				p := &fanout.Publication{Room: room, From: strconv.Itoa(publisher), Data: strconv.AppendInt(nil, int64(i), 10)}
 				if err := n.tryPublish(p); err != nil {
 					n.t.Errorf("Publish: %v", err)
@@ -84,8 +85,7 @@ func questionsWhilePublicationsCome(t *testing.T, b *bench) {
 			if err != nil {
 				t.Errorf("History: %v", err)
 			}
-			heard := n.recorder.in("crowd")
-			answer <- joined{page: page, heard: heard[len(heard)-1].Position.Offset}
+			answer <- joined{page: page, heard: n.recorder.last("crowd")}
 		})
 		var j joined
 		within(t, "History", func() { j = <-answer })
@@ -97,7 +97,7 @@ func questionsWhilePublicationsCome(t *testing.T, b *bench) {
 	}
 	stop()
 	last := n.history("crowd", fanout.Query{}).Position.Offset
-	heard := n.recorder.wait(t, "crowd", int(last))
+	heard := n.recorder.wait(t, "crowd", int(last)) // #nosec G115: it is small
 	for i, p := range heard {
 		if p.Position.Offset != uint64(i+1) {
 			t.Fatalf("offset %d is heard as number %d", p.Position.Offset, i+1)
@@ -134,8 +134,11 @@ func joinsWhilePublicationsCome(t *testing.T, b *bench) {
 		listener.subscribe("joins")
 		from := len(listener.recorder.in("joins"))
 		page := listener.history("joins", fanout.Query{Limit: 5, Bytes: 1 << 20})
-		heard := listener.recorder.wait(t, "joins", from+20)
+		waitUntil(t, "publications above the page are heard", func() bool {
+			return listener.recorder.last("joins") > page.Position.Offset+5
+		})
 		listener.Unsubscribe("joins")
+		heard := listener.recorder.in("joins")[from:]
 		next := page.Position.Offset + 1
 		for _, p := range heard {
 			if p.Position.Offset == next && p.Position.Epoch == page.Position.Epoch {
@@ -143,9 +146,6 @@ func joinsWhilePublicationsCome(t *testing.T, b *bench) {
 			} else if p.Position.Offset > next {
 				t.Fatalf("round %d: the page is of %d, and %d is heard where %d is due", round, page.Position.Offset, p.Position.Offset, next)
 			}
-		}
-		if next == page.Position.Offset+1 {
-			t.Fatalf("round %d: the page is of %d and nothing above it is heard", round, page.Position.Offset)
 		}
 	}
 }

@@ -53,6 +53,17 @@ func (r *recorder) in(room string) []fanout.Publication {
 	return slices.Clone(r.rooms[room])
 }
 
+// last returns the offset of what arrived in room last, 0 if nothing did.
+func (r *recorder) last(room string) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.rooms[room]
+	if len(all) == 0 {
+		return 0
+	}
+	return all[len(all)-1].Position.Offset
+}
+
 // texts returns the payloads that arrived in room until now.
 func (r *recorder) texts(room string) []string {
 	var texts []string

@@ -234,14 +234,6 @@ func TestFaults(t *testing.T) {
 				s.heard("after a flush", 20)
 			}
 		}},
-		{name: "histories lost", noGaps: true, fault: func(t *testing.T, server *redistest.Server, s *scene) {
-			server.Do("FLUSHALL")
-			redistest.Wait(t, "the rooms with a history have a gap", func() bool {
-				_, first := s.hearing.Heard("kept.0")
-				_, second := s.hearing.Heard("kept.1")
-				return first > 0 && second > 0
-			})
-		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := redistest.Start(t)

@@ -273,7 +273,7 @@ func (l *link) subscribe(line *line, batch []request) {
 			l.b.suspect(line, err)
 			err = l.b.lost("subscribing", err)
 		} else {
-			l.b.parts[g.index].add(g.rooms, l.b.options.Retention)
+			l.b.parts[g.index].add(g.rooms)
 		}
 		for _, done := range g.done {
 			done(err)

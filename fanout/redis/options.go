@@ -47,7 +47,7 @@ const (
 	batchRooms        = 512 // in one SUBSCRIBE
 	batchRequests     = 8 * batchRooms
 	batchQueries      = 64
-	batchQueryBytes   = 4 << 20
+	batchQueryBytes   = 64 << 20 // if each page is as large as it may be
 )
 
 // complete checks the options and fills in the defaults.

@@ -25,13 +25,10 @@ type part struct {
 	line    *line // the one that is believed
 	// gaps are rooms that wait for their HandleGap: subscribed again on line, but not yet told where their stream is.
 	gaps map[string]struct{}
-	// positions are where the streams of subscribed rooms that keep a history stand by what was heard; zero before the
-	// first. A publication that does not follow tells of a gap by itself.
-	positions map[string]fanout.Position
 }
 
 func newPart() *part {
-	return &part{rooms: map[string]struct{}{}, gaps: map[string]struct{}{}, positions: map[string]fanout.Position{}}
+	return &part{rooms: map[string]struct{}{}, gaps: map[string]struct{}{}}
 }
 
 func (p *part) owner() *link {
@@ -40,18 +37,11 @@ func (p *part) owner() *link {
 	return p.link
 }
 
-func (p *part) add(rooms []string, retention func(string) fanout.Retention) {
+func (p *part) add(rooms []string) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, room := range rooms {
 		p.rooms[room] = struct{}{}
-	}
-	p.mu.Unlock()
-	for _, room := range rooms {
-		if retention(room).Size > 0 {
-			p.deliver.Lock()
-			p.positions[room] = fanout.Position{}
-			p.deliver.Unlock()
-		}
 	}
 }
 
@@ -61,7 +51,6 @@ func (p *part) remove(room string) {
 	p.mu.Unlock()
 	p.deliver.Lock()
 	delete(p.gaps, room)
-	delete(p.positions, room)
 	p.deliver.Unlock()
 }
 
@@ -162,25 +151,14 @@ func (h *hearing) deliver(part *part, room string) {
 			h.b.layout.Channel(room), nil)
 		return
 	}
-	if p.Position.Offset > 0 {
-		h.follow(part, room, p.Position)
+	if len(part.gaps) > 0 {
+		if _, waiting := part.gaps[room]; waiting && p.Position.Offset > 0 {
+			// This is the first that is heard again, so all that was lost lies before it.
+			h.b.tellGap(part, room, fanout.Position{Epoch: p.Position.Epoch, Offset: p.Position.Offset - 1})
+		}
 	}
 	h.b.counters.received.Add(1)
 	h.b.sink.HandlePublication(p)
-}
-
-// follow tells of a gap before the publication at pos if there is one: the room was subscribed again and this is the
-// first that is heard, or what is heard does not follow what was heard before.
-func (h *hearing) follow(part *part, room string, pos fanout.Position) {
-	before := fanout.Position{Epoch: pos.Epoch, Offset: pos.Offset - 1}
-	_, waiting := part.gaps[room]
-	last, known := part.positions[room]
-	if waiting || last != before && last.Epoch != "" {
-		h.b.tellGap(part, room, before)
-	}
-	if known {
-		part.positions[room] = pos
-	}
 }
 
 // subscription hears that Redis has done what it was asked to. A room that keeps nothing is told of its gap right here,
@@ -215,9 +193,6 @@ func (b *Broker) settleGap(part *part, l *line, room string, pos fanout.Position
 // tellGap tells room of a gap before pos. The caller holds the part's deliver.
 func (b *Broker) tellGap(part *part, room string, pos fanout.Position) {
 	delete(part.gaps, room)
-	if _, known := part.positions[room]; known && pos.Epoch != "" {
-		part.positions[room] = pos
-	}
 	b.counters.gaps.Add(1)
 	b.sink.HandleGap(room, pos)
 }

@@ -3,7 +3,8 @@
 -- KEYS  1 the room's position (hash: epoch, run, offset)   2 its stream
 -- ARGV  1 how long to remember the position (ms)   2 the server's run id   3 an epoch never used before
 --       4 the epoch that is asked for, empty for the newest publications   5 the offset behind which to begin
---       6 how many publications   7 how many bytes of data
+--       6 how many publications
+--       7 how many bytes of data, 0 for any amount; the first publication is found however large it is
 --
 -- The answer is the epoch, the offset and a flat list of ids and envelopes; the newest come newest first.
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'offset')
@@ -17,6 +18,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 
 local found = {}
 local left, bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
+if bytes == 0 then
+  bytes = math.huge
+end
 local since = ARGV[4] ~= ''
 if since and ARGV[4] ~= epoch then
   left = 0
@@ -33,7 +37,7 @@ while left > 0 do
   end
   for _, entry in ipairs(entries) do
     bytes = bytes - tonumber(entry[2][4])
-    if bytes < 0 then
+    if bytes < 0 and #found > 0 then
       return {epoch, offset, found}
     end
     found[#found + 1] = entry[1]
