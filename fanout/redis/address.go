@@ -43,6 +43,14 @@ type Address struct {
 // String names the hosts and nothing secret.
 func (a Address) String() string { return strings.Join(a.Hosts, ",") }
 
+// layout is how names are laid out on these servers. Sentinels are not where they are.
+func (a Address) layout(prefix string) Layout {
+	if a.Mode == Several {
+		return NewLayout(prefix, false, a.Hosts...)
+	}
+	return NewLayout(prefix, a.Mode == Cluster)
+}
+
 const forms = "redis://[user:password@]host[:6379][/db], rediss:// for TLS with the system's roots or ?ca=FILE, " +
 	"redis://host1,host2 to share the rooms, redis+sentinel://host1,host2/MASTER[/db], redis+cluster://host1,host2"
 

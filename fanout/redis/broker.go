@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,7 +35,6 @@ type Broker struct {
 	layout  Layout
 	lines   lineSettings
 	parts   []*part
-	links   []*link
 	epochs  *epochs
 	ctx     context.Context // ends with stop
 	cancel  context.CancelFunc
@@ -47,7 +45,11 @@ type Broker struct {
 	life     atomic.Int32
 	counters counters
 	running  sync.WaitGroup
-	lease    lease
+	mu       sync.Mutex
+	links    []*link // replaced, never changed, after Start
+	// unsettled holds a token when the topology of a cluster has to be looked at.
+	unsettled chan struct{}
+	lease     lease
 }
 
 // New returns a Broker that waits for Start. It connects to nothing.
@@ -57,7 +59,7 @@ func New(o Options) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{options: o, log: o.Log, lines: lineSettings{Address: address, timeout: o.Timeout},
-		layout: NewLayout(o.Prefix, address.Mode == Cluster, address.Hosts...), epochs: newEpochs()}
+		layout: address.layout(o.Prefix), epochs: newEpochs(), unsettled: make(chan struct{}, 1)}
 	b.lease.holder = b.epochs.process
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.stop = b.ctx.Done()
@@ -71,8 +73,12 @@ func New(o Options) (*Broker, error) {
 			b.links = append(b.links, l)
 			b.parts[i].link = l
 		}
-	default:
-		return nil, fmt.Errorf("redis: %s is not supported yet", address)
+	case Sentinel:
+		s := &sentinels{settings: b.lines}
+		l := b.newLink(address.Master+" of "+address.String(), s.find)
+		b.links = append(b.links, l)
+		b.parts[0].link = l
+	case Cluster: // its first look finds the servers
 	}
 	return b, nil
 }
@@ -90,7 +96,7 @@ func (b *Broker) Start(sink fanout.Sink) error {
 		return errStarted
 	}
 	b.sink = sink
-	for _, l := range b.links {
+	for _, l := range b.allLinks() {
 		l.start()
 	}
 	if err := b.begin(); err != nil {
@@ -100,13 +106,20 @@ func (b *Broker) Start(sink fanout.Sink) error {
 	if !b.life.CompareAndSwap(starting, open) {
 		return fanout.ErrClosed
 	}
+	b.unsettle() // while it was being started, what went wrong went unnoticed
 	return nil
 }
 
 func (b *Broker) begin() error {
 	ctx, cancel := context.WithTimeout(b.ctx, b.options.Timeout)
 	defer cancel()
-	for _, l := range b.links {
+	if b.layout.cluster {
+		if err := b.lookUntil(ctx); err != nil {
+			return err
+		}
+		b.running.Go(b.follow)
+	}
+	for _, l := range b.allLinks() {
 		if err := l.await(ctx); err != nil {
 			return err
 		}
@@ -158,7 +171,7 @@ func (b *Broker) enqueue(p *fanout.Publication, done fanout.Completion) error {
 		b.counters.busy.Add(1)
 		return err
 	}
-	if b.life.Load() == closed {
+	if l.ctx.Err() != nil {
 		l.drain() // the writer may have looked for the last time before o came
 	}
 	return nil
@@ -195,9 +208,9 @@ func (b *Broker) request(r request) {
 		r.fail(err)
 		return
 	}
-	if b.life.Load() == closed {
+	if l.ctx.Err() != nil {
 		// The link's goroutine may have looked for the last time before r came.
-		l.refuse(fanout.ErrClosed)
+		l.refuse(ErrDown)
 	}
 }
 
@@ -206,7 +219,19 @@ func (b *Broker) Up() bool {
 	if b.check() != nil {
 		return false
 	}
-	return !slices.ContainsFunc(b.links, func(l *link) bool { return !l.up() })
+	for _, part := range b.parts {
+		if l := part.owner(); l == nil || !l.up() {
+			return false
+		}
+	}
+	return true
+}
+
+// allLinks returns the links as they are now.
+func (b *Broker) allLinks() []*link {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.links
 }
 
 // Close implements [fanout.Broker]. What is in flight gets as long as the servers take to drop the connections. A second
@@ -221,8 +246,8 @@ func (b *Broker) Close() error {
 	}
 	b.cancel()
 	b.running.Wait()
-	for _, l := range b.links {
-		l.refuse(fanout.ErrClosed)
+	for _, l := range b.allLinks() {
+		l.refuse(ErrDown)
 		l.drain()
 	}
 	return nil
@@ -251,6 +276,10 @@ func (b *Broker) room(channel string) (room string, index int, ok bool) {
 // suspect is told of every error of a command. A server that turns out to be no master any more is left, to find the one
 // that is.
 func (b *Broker) suspect(line *line, err error) {
+	if moved(err) {
+		b.unsettle()
+		return
+	}
 	answer, ok := rueidis.IsRedisErr(err)
 	if ok && (strings.HasPrefix(answer.Error(), "READONLY") || strings.HasPrefix(answer.Error(), "MASTERDOWN")) {
 		line.blame(fmt.Errorf("redis answers %s", answer.Error()))

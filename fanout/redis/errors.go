@@ -5,6 +5,9 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/redis/rueidis"
 
 	"github.com/roost-ws/roost/fanout"
 )
@@ -24,8 +27,26 @@ func (b *Broker) lost(action string, err error) error {
 		return nil
 	case b.life.Load() == closed:
 		return fanout.ErrClosed
+	case errors.Is(err, ErrDown):
+		return fmt.Errorf("%s: %w", action, err)
+	case moved(err):
+		return fmt.Errorf("%s: %w: the cluster is changing: %w", action, ErrDown, err)
 	case isAnswer(err):
 		return fmt.Errorf("%s: redis answers %w", action, err)
 	}
 	return fmt.Errorf("%s: %w: %w", action, ErrDown, err)
+}
+
+// moved reports whether err is what a server of a cluster says when it does not serve a slot, or not just now.
+func moved(err error) bool {
+	answer, ok := rueidis.IsRedisErr(err)
+	if !ok {
+		return false
+	}
+	for _, word := range []string{"MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN"} {
+		if strings.HasPrefix(answer.Error(), word) {
+			return true
+		}
+	}
+	return false
 }

@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/roost-ws/roost/fanout"
 )
 
 // leaseTTL is how long a name stays taken when its node dies.
@@ -78,12 +76,4 @@ func (b *Broker) giveBackName() {
 	defer cancel()
 	// Without an answer the name is free when the lease ends.
 	_ = l.call(ctx, releaseScript, []string{b.layout.lease(b.options.Node)}, b.lease.holder)
-}
-
-// drain completes what was published while the broker was being closed.
-func (l *link) drain() {
-	for _, p := range l.out.take(nil) {
-		p.finish(fanout.Position{}, fanout.ErrClosed)
-		l.out.sent([]outgoing{p})
-	}
 }

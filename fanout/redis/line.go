@@ -51,13 +51,13 @@ func (s lineSettings) dial(ctx context.Context, address string, hooksFor func(*l
 	l.client = client
 	if err != nil {
 		l.close()
-		return nil, fmt.Errorf("connecting to redis at %s: %w", address, s.explain(l, err))
+		return nil, fmt.Errorf("connecting to redis at %s: %w", address, l.explain(err))
 	}
 	l.subscriber, _ = client.Dedicate()
 	l.subscriber.SetPubSubHooks(hooksFor(l))
 	if err := l.examine(ctx); err != nil {
 		l.close()
-		return nil, fmt.Errorf("connecting to redis at %s: %w", address, s.explain(l, err))
+		return nil, fmt.Errorf("connecting to redis at %s: %w", address, l.explain(err))
 	}
 	return l, nil
 }
@@ -91,19 +91,20 @@ func (l *line) connect(ctx, dialing context.Context, address string, dialer *net
 	dialing, cancel := context.WithTimeout(dialing, dialer.Timeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
-	var conn net.Conn
-	var err error
-	if secure == nil {
-		conn, err = dialer.DialContext(dialing, "tcp", address)
-	} else {
-		conn, err = (&tls.Dialer{NetDialer: dialer, Config: secure}).DialContext(dialing, "tcp", address)
-	}
+	conn, err := dialPlainOrTLS(dialing, dialer, secure, address)
 	if err != nil {
 		return nil, err
 	}
 	w := &watched{Conn: conn, line: l}
 	w.release = context.AfterFunc(ctx, func() { _ = w.Close() }) // it is broken for whoever uses it then
 	return w, nil
+}
+
+func dialPlainOrTLS(ctx context.Context, dialer *net.Dialer, secure *tls.Config, address string) (net.Conn, error) {
+	if secure == nil {
+		return dialer.DialContext(ctx, "tcp", address)
+	}
+	return (&tls.Dialer{NetDialer: dialer, Config: secure}).DialContext(ctx, "tcp", address)
 }
 
 // watched is a connection that tells its line when it ends.
@@ -235,21 +236,31 @@ func field(info, name string) string {
 }
 
 // explain says in an operator's words why a connection was refused, and never what the password is.
-func (s lineSettings) explain(l *line, err error) error {
-	if answer, ok := rueidis.IsRedisErr(err); ok {
-		text := answer.Error()
-		switch {
-		case strings.HasPrefix(text, "NOAUTH"):
-			return errors.New("it wants a password: write redis://user:password@host")
-		case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "ERR AUTH"):
-			return errors.New("it refuses the user or the password: check them in the URL")
-		}
-		return fmt.Errorf("it answers %s", text)
+func explain(err error) error {
+	answer, ok := rueidis.IsRedisErr(err)
+	if !ok {
+		return err
 	}
+	text := answer.Error()
+	switch {
+	case needsPassword(err):
+		return errors.New("it wants a password: write redis://user:password@host")
+	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "ERR AUTH"):
+		return errors.New("it refuses the user or the password: check them in the URL")
+	}
+	return fmt.Errorf("it answers %s", text)
+}
+
+func (l *line) explain(err error) error {
 	if cause := l.reason(); cause != nil && (errors.Is(err, rueidis.ErrClosing) || errors.Is(err, net.ErrClosed)) {
 		return cause
 	}
-	return err
+	return explain(err)
+}
+
+func needsPassword(err error) bool {
+	answer, ok := rueidis.IsRedisErr(err)
+	return ok && strings.HasPrefix(answer.Error(), "NOAUTH")
 }
 
 // isAnswer reports whether err is what Redis said, not what became of the connection.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,9 @@ type link struct {
 	name string // for logs: the server's address, or the sentinels' name of it
 	// find says where the server is now, and may ask others.
 	find func(ctx context.Context) (address string, err error)
+	// ctx ends with the broker, or when the server has nothing to serve any more.
+	ctx    context.Context
+	cancel context.CancelFunc
 
 	in   inbox
 	out  outbox
@@ -45,11 +49,12 @@ type link struct {
 
 func (b *Broker) newLink(name string, find func(context.Context) (string, error)) *link {
 	l := &link{b: b, name: name, find: find, ready: make(chan struct{})}
+	l.ctx, l.cancel = context.WithCancel(b.ctx)
 	l.in.wake, l.out.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	return l
 }
 
-// start runs the link's two goroutines until Close.
+// start runs the link's two goroutines until its context ends.
 func (l *link) start() {
 	l.b.running.Go(l.write)
 	l.b.running.Go(l.run)
@@ -86,8 +91,9 @@ func (l *link) up() bool { return l.line.Load() != nil }
 
 // run is the link's own goroutine.
 func (l *link) run() {
+	defer l.cancel()
 	pause := time.Duration(0)
-	for l.b.life.Load() != closed {
+	for l.ctx.Err() == nil {
 		line := l.connect(pause)
 		if line == nil {
 			pause = min(max(2*pause, firstPause), lastPause)
@@ -97,17 +103,18 @@ func (l *link) run() {
 		l.serve(line)
 		l.line.Store(nil)
 		line.close()
-		if l.b.life.Load() == closed {
+		if l.ctx.Err() != nil {
 			break
 		}
 		l.b.counters.losses.Add(1)
 		l.b.log.Warn("the connection to redis is lost", "server", l.name, "reason", line.reason())
+		l.b.unsettle()
 		// A server that takes connections and drops them is as bad as one that takes none.
 		if pause = firstPause; time.Since(began) < lastPause {
 			pause = min(2*pause, lastPause)
 		}
 	}
-	l.refuse(fanout.ErrClosed)
+	l.refuse(ErrDown)
 }
 
 // connect waits for about pause and tries once. Meanwhile it refuses what comes in.
@@ -122,12 +129,12 @@ func (l *link) connect(pause time.Duration) *line {
 		select {
 		case <-wait.C:
 			result = make(chan *line, 1)
-			go func() { result <- l.dial(l.b.ctx) }()
+			go func() { result <- l.dial(l.ctx) }()
 		case line := <-result:
 			return line
 		case <-l.in.wake:
 			l.refuse(ErrDown)
-		case <-l.b.stop:
+		case <-l.ctx.Done():
 			if result != nil {
 				if line := <-result; line != nil { // it does not take long, its context has ended
 					line.close()
@@ -194,6 +201,12 @@ func (l *link) serve(line *line) {
 	}
 	l.b.log.Log(context.Background(), level, "connected to redis", "server", l.name, "address", line.address,
 		"rooms", rooms, "took", time.Since(began))
+	if l.b.lines.Mode == Sentinel {
+		var watching sync.WaitGroup
+		watching.Go(func() { l.watch(line) })
+		defer watching.Wait()
+		defer line.cut()
+	}
 	l.exchanges(line)
 }
 
@@ -206,10 +219,10 @@ func (l *link) exchanges(line *line) {
 		select {
 		case <-line.dead:
 			return
-		case <-l.b.stop:
+		case <-l.ctx.Done():
 			return
 		case <-look.C:
-			if err := line.look(l.b.ctx); err != nil {
+			if err := line.look(l.ctx); err != nil {
 				line.blame(err)
 				line.cut()
 			}
@@ -228,12 +241,13 @@ func (l *link) exchange(line *line) bool {
 	if batch == nil {
 		return false
 	}
+	batch = l.forward(batch)
 	l.unsubscribe(line, batch)
 	l.subscribe(line, batch)
 	l.queries(line, batch)
 	for i := range batch {
-		if batch[i].kind == adoptRequest {
-			l.b.parts[batch[i].index].believe(line)
+		if part := l.b.parts[batch[i].index]; batch[i].kind == adoptRequest && !part.believes(line) {
+			part.believe(line)
 			l.resubscribe(line, batch[i].index)
 		}
 	}
@@ -243,6 +257,22 @@ func (l *link) exchange(line *line) bool {
 	default:
 		return true
 	}
+}
+
+// forward hands requests for parts that have gone to another link on to that one, and returns the others.
+func (l *link) forward(batch []request) []request {
+	if !l.b.layout.cluster {
+		return batch
+	}
+	return slices.DeleteFunc(batch, func(r request) bool {
+		if l.b.parts[r.index].owner() == l {
+			return false
+		}
+		if r.kind != adoptRequest {
+			l.b.request(r)
+		}
+		return true
+	})
 }
 
 func (l *link) unsubscribe(line *line, batch []request) {
@@ -314,7 +344,10 @@ func (l *link) again(line *line, part *part, rooms []string) bool {
 	answers := line.subscriber.DoMulti(context.Background(), commands...)
 	if err := answers[0].Error(); err != nil {
 		l.b.suspect(line, err)
-		if isAnswer(err) {
+		switch {
+		case moved(err):
+			part.believe(nil) // until the topology says who is to be believed
+		case isAnswer(err):
 			l.b.log.Error("redis refuses to subscribe rooms again", "server", l.name, "rooms", len(rooms), "error", err)
 			line.cut() // they would stay silent: begin again
 		}

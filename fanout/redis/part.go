@@ -88,6 +88,28 @@ func (p *part) believe(l *line) {
 	clear(p.gaps)
 }
 
+func (p *part) believes(l *line) bool {
+	p.deliver.Lock()
+	defer p.deliver.Unlock()
+	return p.line == l
+}
+
+// move makes l the link that serves the part, and reports whether it was another.
+func (p *part) move(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed := p.link != l
+	p.link = l
+	return changed
+}
+
+func (p *part) has(room string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, subscribed := p.rooms[room]
+	return subscribed
+}
+
 // expectGaps says that rooms are about to be subscribed again on the part's line.
 func (p *part) expectGaps(rooms []string) {
 	p.deliver.Lock()
@@ -168,16 +190,32 @@ func (h *hearing) subscription(s rueidis.PubSubSubscription) {
 	if !ok {
 		return
 	}
+	part := h.b.parts[index]
 	if s.Kind != "subscribe" && s.Kind != "ssubscribe" {
+		h.unsubscribed(part, room)
 		return
 	}
-	part := h.b.parts[index]
 	part.deliver.Lock()
 	defer part.deliver.Unlock()
 	if _, waiting := part.gaps[room]; !waiting || part.line != h.line || h.b.options.Retention(room).Size > 0 {
 		return
 	}
 	h.b.tellGap(part, room, fanout.Position{})
+}
+
+// unsubscribed hears that a room is no longer subscribed. When nobody asked for that, its slot has moved to another
+// server of the cluster, and the part is believed nowhere until the topology says where it is.
+func (h *hearing) unsubscribed(part *part, room string) {
+	if !h.b.layout.cluster || !part.has(room) {
+		return
+	}
+	part.deliver.Lock()
+	defer part.deliver.Unlock()
+	if part.line == h.line {
+		part.line = nil
+		clear(part.gaps)
+		h.b.unsettle()
+	}
 }
 
 // settleGap tells room of its gap unless a publication was faster.

@@ -107,7 +107,7 @@ func wake(c chan struct{}) {
 	}
 }
 
-// write is the writer's goroutine, from Start to Close. After Close it answers what is still there.
+// write is the writer's goroutine, as long as the link's context. Then it answers what is still there.
 func (l *link) write() {
 	var taken []outgoing
 	for {
@@ -115,7 +115,7 @@ func (l *link) write() {
 		if len(taken) == 0 {
 			select {
 			case <-l.out.wake:
-			case <-l.b.stop:
+			case <-l.ctx.Done():
 				if l.out.pending() == 0 {
 					return
 				}
@@ -132,6 +132,15 @@ func (l *link) write() {
 			l.out.sent(left[:n])
 			left = left[n:]
 		}
+	}
+}
+
+// drain completes what was published while the link was being ended.
+func (l *link) drain() {
+	err := l.b.lost("publishing", ErrDown)
+	for _, p := range l.out.take(nil) {
+		p.finish(fanout.Position{}, err)
+		l.out.sent([]outgoing{p})
 	}
 }
 

@@ -45,7 +45,7 @@ func (b *Broker) Stats() Stats {
 	for _, p := range b.parts {
 		s.Rooms += p.count()
 	}
-	for _, l := range b.links {
+	for _, l := range b.allLinks() {
 		s.Links++
 		s.Pending += l.out.pending()
 		if l.up() {
