@@ -87,12 +87,12 @@ func TestParseURLRefuses(t *testing.T) {
 
 // A URL is an operator's, but nothing that is written may crash the program or give the password away.
 func FuzzParseURL(f *testing.F) {
-	for _, url := range []string{"redis://u:p@h,i:1/2?ca=x", "redis+sentinel://h/m/1", "rediss://[::1]:1", "redis+cluster://a,b", "redis://@/?#"} {
+	for _, url := range []string{"redis://u:p@h,i:1/2?x", "redis+sentinel://h/m/1", "rediss://[::1]:1", "redis+cluster://a,b", "redis://@/?#"} {
 		f.Add(url)
 	}
 	f.Fuzz(func(t *testing.T, url string) {
 		if strings.Contains(url, "ca=") {
-			t.Skip("it would read a file")
+			return // it would read a file
 		}
 		a, err := redis.ParseURL(url)
 		if err == nil && len(a.Hosts) == 0 {

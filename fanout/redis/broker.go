@@ -86,8 +86,8 @@ func New(o Options) (*Broker, error) {
 // Layout says where the broker's channels and keys are.
 func (b *Broker) Layout() Layout { return b.layout }
 
-// Start implements [fanout.Broker]: it connects to every server and takes the node's name, waiting for Options.Timeout
-// at most. After an error the broker is closed.
+// Start implements [fanout.Broker]: it connects to every server and takes the node's name, waiting little longer
+// than Options.Timeout. After an error the broker is closed.
 func (b *Broker) Start(sink fanout.Sink) error {
 	if !b.life.CompareAndSwap(fresh, starting) {
 		if b.life.Load() == closed {
@@ -111,7 +111,8 @@ func (b *Broker) Start(sink fanout.Sink) error {
 }
 
 func (b *Broker) begin() error {
-	ctx, cancel := context.WithTimeout(b.ctx, b.options.Timeout)
+	// A little longer than one attempt, which then can say what is wrong.
+	ctx, cancel := context.WithTimeout(b.ctx, b.options.Timeout+b.options.Timeout/4)
 	defer cancel()
 	if b.layout.cluster {
 		if err := b.lookUntil(ctx); err != nil {

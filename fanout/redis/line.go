@@ -12,6 +12,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -50,14 +51,16 @@ func (s lineSettings) dial(ctx context.Context, address string, hooksFor func(*l
 	client, err := rueidis.NewClient(s.options(ctx, l))
 	l.client = client
 	if err != nil {
+		err = fmt.Errorf("connecting to redis at %s: %w", address, l.explain(err)) // before close adds its own
 		l.close()
-		return nil, fmt.Errorf("connecting to redis at %s: %w", address, l.explain(err))
+		return nil, err
 	}
 	l.subscriber, _ = client.Dedicate()
 	l.subscriber.SetPubSubHooks(hooksFor(l))
 	if err := l.examine(ctx); err != nil {
+		err = fmt.Errorf("connecting to redis at %s: %w", address, l.explain(err)) // before close adds its own
 		l.close()
-		return nil, fmt.Errorf("connecting to redis at %s: %w", address, l.explain(err))
+		return nil, err
 	}
 	return l, nil
 }
@@ -104,7 +107,11 @@ func dialPlainOrTLS(ctx context.Context, dialer *net.Dialer, secure *tls.Config,
 	if secure == nil {
 		return dialer.DialContext(ctx, "tcp", address)
 	}
-	return (&tls.Dialer{NetDialer: dialer, Config: secure}).DialContext(ctx, "tcp", address)
+	conn, err := (&tls.Dialer{NetDialer: dialer, Config: secure}).DialContext(ctx, "tcp", address)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no TLS connection in time, perhaps the port is not one for TLS: %w", err)
+	}
+	return conn, err
 }
 
 // watched is a connection that tells its line when it ends.
@@ -129,7 +136,7 @@ func (w *watched) Close() error {
 
 // blame remembers the first error.
 func (l *line) blame(err error) {
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		err = errors.New("redis closed the connection")
 	}
 	l.mu.Lock()
@@ -252,10 +259,13 @@ func explain(err error) error {
 }
 
 func (l *line) explain(err error) error {
-	if cause := l.reason(); cause != nil && (errors.Is(err, rueidis.ErrClosing) || errors.Is(err, net.ErrClosed)) {
+	if _, ok := rueidis.IsRedisErr(err); ok {
+		return explain(err)
+	}
+	if cause := l.reason(); cause != nil {
 		return cause
 	}
-	return explain(err)
+	return err
 }
 
 func needsPassword(err error) bool {
