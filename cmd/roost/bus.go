@@ -22,6 +22,7 @@ type bus struct {
 	broker   fanout.Broker
 	presence fanout.Presence // nil: counted when somebody asks
 	redis    *redis.Broker   // nil without Redis
+	present  *redis.Presence
 }
 
 // newBus makes the bus of a node. log hears when it goes away and comes back.
@@ -47,7 +48,11 @@ func newBus(c *config.Config, log *slog.Logger) (*bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker.url: %w", err)
 	}
-	return &bus{broker: broker, redis: broker}, nil
+	present, err := redis.NewPresence(redis.PresenceOptions{URL: string(c.Broker.URL), Node: c.Node, TTL: c.Presence.TTL, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("broker.url: %w", err)
+	}
+	return &bus{broker: broker, presence: present, redis: broker, present: present}, nil
 }
 
 // envelopeBytes is room for what stands around a publication's data on the bus: names of user and node.
@@ -101,7 +106,7 @@ func (b *bus) writeMetrics(w io.Writer) {
 	if b.redis == nil {
 		return
 	}
-	s := b.redis.Stats()
+	s, p := b.redis.Stats(), b.present.Stats()
 	for _, f := range []struct {
 		name string
 		v    uint64
@@ -116,9 +121,14 @@ func (b *bus) writeMetrics(w io.Writer) {
 		{"roost_broker_losses_total", s.Losses},
 		{"roost_broker_reconnects_total", s.Reconnects},
 		{"roost_broker_gaps_total", s.Gaps},
+		{"roost_presence_written_total", p.Written},
+		{`roost_presence_dropped_total{reason="full"}`, p.Full},
+		{`roost_presence_dropped_total{reason="failed"}`, p.Failed},
+		{"roost_presence_expired_total", p.Expired},
 	} {
 		metrics.WriteCounterUint64(w, f.name, f.v)
 	}
 	metrics.WriteGaugeUint64(w, "roost_broker_rooms", uint64(max(s.Rooms, 0)))
 	metrics.WriteGaugeUint64(w, "roost_broker_pending", uint64(max(s.Pending, 0)))
+	metrics.WriteGaugeUint64(w, "roost_presence_pending", uint64(max(p.Pending, 0)))
 }

@@ -57,7 +57,7 @@ func TestBusAlone(t *testing.T) {
 func TestBusOnRedis(t *testing.T) {
 	for file, local := range map[string]bool{
 		"broker.url: redis://127.0.0.1:1": true,
-		"broker: {url: 'redis://127.0.0.1:1,127.0.0.1:2', offline: refuse}": false,
+		"broker: {url: 'redis+sentinel://127.0.0.1:1,127.0.0.1:2/master', offline: refuse}": false,
 	} {
 		b, c, err := busOf(t, file)
 		if err != nil {
