@@ -47,8 +47,9 @@ func (p *Page) Follows(since Position) bool {
 }
 
 // History is a [Broker] that keeps publications. Which rooms keep what is a setting of the broker: a function from a
-// room's name to its Retention, the same on all nodes. In those rooms every publication that HandlePublication hears
-// of has a Position, each one offset above the one before, unless publications were lost.
+// room's name to its Retention, the same on all nodes. In those rooms every publication of a node that
+// HandlePublication hears of has a Position, each one offset above the one before, unless publications were lost. What
+// a backend put on the bus past the broker has none: it is heard, and not kept.
 type History interface {
 	// History reads a part of room's stream and calls done exactly once, on any goroutine and perhaps before it
 	// returned; done must not block. The Page is done's to keep. While the room is subscribed, done is called after

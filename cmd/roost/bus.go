@@ -117,7 +117,6 @@ func (b *bus) writeMetrics(w io.Writer) {
 		{"roost_broker_received_total", s.Received},
 		{`roost_broker_dropped_total{reason="damaged"}`, s.Damaged},
 		{`roost_broker_dropped_total{reason="oversized"}`, s.Oversized},
-		{`roost_broker_dropped_total{reason="unpositioned"}`, s.Unpositioned},
 		{"roost_broker_losses_total", s.Losses},
 		{"roost_broker_reconnects_total", s.Reconnects},
 		{"roost_broker_gaps_total", s.Gaps},

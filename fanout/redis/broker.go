@@ -136,7 +136,7 @@ func (b *Broker) check() error {
 	return nil
 }
 
-// Publish implements [fanout.Broker]. The error wraps ErrDown, ErrTooLarge, fanout.ErrBusy or fanout.ErrClosed, or is
+// Publish implements [fanout.Broker]. The error wraps ErrDown (and fanout.ErrDown if nothing was sent), ErrTooLarge, fanout.ErrBusy or fanout.ErrClosed, or is
 // Redis's own. When the connection broke before the answer came, the publication may have been taken all the same.
 func (b *Broker) Publish(p *fanout.Publication, done fanout.Completion) {
 	err := b.check()
@@ -156,7 +156,7 @@ func (b *Broker) enqueue(p *fanout.Publication, done fanout.Completion) error {
 	b.counters.publishes.Add(1)
 	if l == nil || !l.up() {
 		b.counters.failed.Add(1)
-		return fmt.Errorf("publishing: %w", ErrDown)
+		return fmt.Errorf("publishing: %w", errAway)
 	}
 	room := len(p.Data) + len(p.From) + len(p.Node) + 40
 	envelope := fanout.AppendEnvelope(make([]byte, 0, room), p)
@@ -202,7 +202,7 @@ func (b *Broker) request(r request) {
 		if r.kind == unsubscribeRequest {
 			part.remove(r.room)
 		}
-		r.fail(ErrDown)
+		r.fail(errAway)
 		return
 	}
 	if err := l.in.put(r); err != nil {
@@ -211,7 +211,7 @@ func (b *Broker) request(r request) {
 	}
 	if l.ctx.Err() != nil {
 		// The link's goroutine may have looked for the last time before r came.
-		l.refuse(ErrDown)
+		l.refuse(errAway)
 	}
 }
 
@@ -248,7 +248,7 @@ func (b *Broker) Close() error {
 	b.cancel()
 	b.running.Wait()
 	for _, l := range b.allLinks() {
-		l.refuse(ErrDown)
+		l.refuse(errAway)
 		l.drain()
 	}
 	return nil

@@ -19,6 +19,14 @@ var (
 	ErrTooLarge = errors.New("redis: the publication is larger than nodes accept from the bus")
 )
 
+// errAway is an ErrDown of something that was not even sent, which is what fanout.ErrDown promises.
+var errAway error = away{}
+
+type away struct{}
+
+func (away) Error() string   { return ErrDown.Error() }
+func (away) Unwrap() []error { return []error{ErrDown, fanout.ErrDown} }
+
 // lost says what an error of a command means to who waits for it: a broken connection is ErrDown, an answer of Redis's
 // own stays itself.
 func (b *Broker) lost(action string, err error) error {

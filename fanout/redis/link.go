@@ -114,7 +114,7 @@ func (l *link) run() {
 			pause = min(2*pause, lastPause)
 		}
 	}
-	l.refuse(ErrDown)
+	l.refuse(errAway)
 }
 
 // connect waits for about pause and tries once. Meanwhile it refuses what comes in.
@@ -133,7 +133,7 @@ func (l *link) connect(pause time.Duration) *line {
 		case line := <-result:
 			return line
 		case <-l.in.wake:
-			l.refuse(ErrDown)
+			l.refuse(errAway)
 		case <-l.ctx.Done():
 			if result != nil {
 				if line := <-result; line != nil { // it does not take long, its context has ended
@@ -301,7 +301,9 @@ func (l *link) subscribe(line *line, batch []request) {
 		err := answer.Error()
 		if err != nil {
 			l.b.suspect(line, err)
-			err = l.b.lost("subscribing", err)
+			if err = l.b.lost("subscribing", err); errors.Is(err, ErrDown) {
+				err = fmt.Errorf("%w: %w", errAway, err) // trying it again does no harm
+			}
 		} else {
 			l.b.parts[g.index].add(g.rooms)
 		}

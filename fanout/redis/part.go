@@ -168,11 +168,6 @@ func (h *hearing) message(m rueidis.PubSubMessage) {
 
 func (h *hearing) deliver(part *part, room string) {
 	p := &h.publication
-	if p.Position == (fanout.Position{}) && p.Kind < fanout.MemberJoined && h.b.options.Retention(room).Size > 0 {
-		h.b.drop(&h.b.counters.unpositioned, "a backend published past the history of a room that keeps one: use the node's API there",
-			h.b.layout.Channel(room), nil)
-		return
-	}
 	if len(part.gaps) > 0 {
 		if _, waiting := part.gaps[room]; waiting && p.Position.Offset > 0 {
 			// This is the first that is heard again, so all that was lost lies before it.

@@ -137,7 +137,7 @@ func (l *link) write() {
 
 // drain completes what was published while the link was being ended.
 func (l *link) drain() {
-	err := l.b.lost("publishing", ErrDown)
+	err := l.b.lost("publishing", errAway)
 	for _, p := range l.out.take(nil) {
 		p.finish(fanout.Position{}, err)
 		l.out.sent([]outgoing{p})
@@ -148,7 +148,7 @@ func (l *link) drain() {
 func (l *link) publish(batch []outgoing) {
 	line := l.line.Load()
 	if line == nil {
-		err := l.b.lost("publishing", ErrDown)
+		err := l.b.lost("publishing", errAway)
 		for _, p := range batch {
 			l.b.counters.failed.Add(1)
 			p.finish(fanout.Position{}, err)

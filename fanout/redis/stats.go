@@ -14,10 +14,9 @@ type Stats struct {
 	Busy      uint64 // of these, refused because the queue was full
 	Failed    uint64 // of these, refused or lost for another reason
 
-	Received     uint64 // publications handed to the sink
-	Damaged      uint64 // messages dropped because they were no publications
-	Oversized    uint64 // publications dropped because they were larger than MaxBytes; their rooms hear of a gap
-	Unpositioned uint64 // publications dropped because they went past the history of a room that keeps one
+	Received  uint64 // publications handed to the sink
+	Damaged   uint64 // messages dropped because they were no publications
+	Oversized uint64 // publications dropped because they were larger than MaxBytes; their rooms hear of a gap
 
 	Losses     uint64 // connections that were lost
 	Reconnects uint64 // and that came back
@@ -30,17 +29,17 @@ type Stats struct {
 }
 
 type counters struct {
-	publishes, busy, failed                    atomic.Uint64
-	received, damaged, oversized, unpositioned atomic.Uint64
-	losses, reconnects, gaps                   atomic.Uint64
-	loggedDrop                                 atomic.Int64 // Unix nanoseconds
+	publishes, busy, failed      atomic.Uint64
+	received, damaged, oversized atomic.Uint64
+	losses, reconnects, gaps     atomic.Uint64
+	loggedDrop                   atomic.Int64 // Unix nanoseconds
 }
 
 // Stats returns the figures. Any goroutine may call it; it takes some locks for a moment.
 func (b *Broker) Stats() Stats {
 	c := &b.counters
 	s := Stats{Publishes: c.publishes.Load(), Busy: c.busy.Load(), Failed: c.failed.Load(), Received: c.received.Load(),
-		Damaged: c.damaged.Load(), Oversized: c.oversized.Load(), Unpositioned: c.unpositioned.Load(),
+		Damaged: c.damaged.Load(), Oversized: c.oversized.Load(),
 		Losses: c.losses.Load(), Reconnects: c.reconnects.Load(), Gaps: c.gaps.Load()}
 	for _, p := range b.parts {
 		s.Rooms += p.count()
