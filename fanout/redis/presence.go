@@ -150,10 +150,7 @@ func NewPresence(o PresenceOptions) (*Presence, error) {
 		return nil, err
 	}
 	p := &Presence{o: o, address: address, generation: newGeneration(), listAge: time.Second, stop: make(chan struct{})}
-	p.layout = NewLayout(o.Prefix, address.Mode == Cluster)
-	if address.Mode == Several {
-		p.layout = NewLayout(o.Prefix, false, address.Hosts...)
-	}
+	p.layout = address.layout(o.Prefix)
 	p.writing, p.giveUp = context.WithCancel(context.Background())
 	p.reading, p.stopRead = context.WithCancel(p.writing)
 	p.lists.init(p)
