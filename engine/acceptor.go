@@ -52,39 +52,69 @@ const (
 	notSentLowat = 64 << 10
 )
 
-// listen opens every address. "fd:3" takes a listener that was inherited.
+// listen opens every address, in this order. Inherited listeners come first: a listener of our own might be given the
+// number of one that was not inherited, and would then be taken for it.
 func (a *acceptor) listen(addresses []string) error {
-	for _, address := range addresses {
-		l, err := openListener(address)
-		if err != nil {
-			for _, l := range a.listeners {
-				l.Close()
+	a.listeners = make([]net.Listener, len(addresses))
+	for _, inherited := range []bool{true, false} {
+		for i, address := range addresses {
+			number, is := strings.CutPrefix(address, inheritedPrefix)
+			if is != inherited {
+				continue
 			}
-			return fmt.Errorf("listening on %s: %w", address, err)
+			var err error
+			if inherited {
+				a.listeners[i], err = inheritListener(number)
+			} else {
+				a.listeners[i], err = openListener(address)
+			}
+			if err != nil {
+				a.closeListeners()
+				return fmt.Errorf("listening on %s: %w", address, err)
+			}
 		}
-		a.listeners = append(a.listeners, l)
 	}
 	return nil
 }
 
-func openListener(address string) (net.Listener, error) {
-	if n, ok := strings.CutPrefix(address, "fd:"); ok {
-		return inheritListener(n)
+// closeListeners closes those that were opened, and forgets them all.
+func (a *acceptor) closeListeners() {
+	for _, l := range a.listeners {
+		if l != nil {
+			l.Close()
+		}
 	}
+	a.listeners = nil
+}
+
+func openListener(address string) (net.Listener, error) {
 	config := net.ListenConfig{KeepAlive: -1, Control: prepareListener}
 	return config.Listen(context.Background(), "tcp", address)
 }
 
+// inheritedPrefix is what an address begins with that is the number of an inherited descriptor.
+const inheritedPrefix = "fd:"
+
+// inheritListener takes over a listener that whoever started this process has opened. Nothing is closed that is not
+// one: the number may be that of a descriptor of the runtime.
 func inheritListener(number string) (net.Listener, error) {
 	fd, err := strconv.Atoi(number)
 	if err != nil || fd < 3 {
 		return nil, errors.New("not the number of an inherited descriptor (3 or more)")
 	}
-	f := os.NewFile(uintptr(fd), "listener")
-	if f == nil {
-		return nil, errors.New("not an open descriptor")
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	switch {
+	case errors.Is(err, unix.EBADF):
+		return nil, fmt.Errorf("%w: descriptor %d is not open", ErrNotInherited, fd)
+	case err != nil || listens == 0:
+		return nil, fmt.Errorf("%w: descriptor %d is not a listener", ErrNotInherited, fd)
 	}
-	defer f.Close()
+	// Go programs listen that way unless told not to. It lacks the options that bound what a slow client costs.
+	if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err == nil && protocol == unix.IPPROTO_MPTCP {
+		return nil, fmt.Errorf("%w: descriptor %d is a listener of multipath TCP, and has to be one of TCP", ErrNotInherited, fd)
+	}
+	f := os.NewFile(uintptr(fd), "listener")
+	defer f.Close() // FileListener keeps a duplicate
 	l, err := net.FileListener(f)
 	if err != nil {
 		return nil, err
@@ -92,7 +122,7 @@ func inheritListener(number string) (net.Listener, error) {
 	t, ok := l.(*net.TCPListener)
 	if !ok {
 		l.Close()
-		return nil, errors.New("not a TCP listener")
+		return nil, fmt.Errorf("%w: descriptor %d is a listener, but not of TCP", ErrNotInherited, fd)
 	}
 	raw, err := t.SyscallConn()
 	if err == nil {
@@ -104,6 +134,9 @@ func inheritListener(number string) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+// ErrNotInherited is an address such as fd:3 behind which there is no listener.
+var ErrNotInherited = errors.New("no listener was inherited")
 
 // prepareListener sets what accepted sockets inherit, so that accepting one takes no further calls. SO_REUSEADDR,
 // which a restart needs while old connections are in TIME_WAIT, is Go's default; SO_REUSEPORT lets several

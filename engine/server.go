@@ -23,7 +23,7 @@ import (
 
 // Options are what a Server is made from. Only Broker is needed; the zero value of the rest is usable.
 type Options struct {
-	// Listen are the client addresses: host:port, or fd:3 for an inherited listener.
+	// Listen are the client addresses: host:port, or fd:3 for an inherited listener, which the server makes its own.
 	Listen []string
 	// Loops is the number of event loops, 0 = GOMAXPROCS. More than the processors really granted cost speed.
 	Loops int
@@ -316,6 +316,18 @@ func (s *Server) beat(l *Loop, now int64, tick uint32) uint32 {
 		}
 	}
 	return tick + 1
+}
+
+// Stalled is for how long the slowest loop has left a tick unanswered, 0 if none is under way. A loop is sent one at
+// least every second, so a dead one shows within that. Any goroutine; asks no loop.
+func (s *Server) Stalled() time.Duration {
+	now, longest := s.clock(), int64(0)
+	for _, l := range s.loops {
+		if sent := l.tickSent.Load(); sent != 0 {
+			longest = max(longest, now-sent)
+		}
+	}
+	return time.Duration(longest)
 }
 
 // tickAgain lets a loop have a tick sooner than it wanted. Any goroutine; never blocks.
