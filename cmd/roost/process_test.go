@@ -53,6 +53,12 @@ type logLine struct {
 // launch starts roost serve and returns at once. The process is killed when the test ends.
 func launch(tb testing.TB, args ...string) *process {
 	tb.Helper()
+	return launchAs(tb, func(*exec.Cmd) {}, args...)
+}
+
+// launchAs is launch, with anything of the command changed by edit before it starts.
+func launchAs(tb testing.TB, edit func(*exec.Cmd), args ...string) *process {
+	tb.Helper()
 	ours, theirs, err := os.Pipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -60,6 +66,7 @@ func launch(tb testing.TB, args ...string) *process {
 	p := &process{tb: tb, stderr: ours, exited: make(chan struct{}), said: make(chan struct{})}
 	p.cmd = exec.Command("roost", append([]string{"serve", "--log.format", "json"}, args...)...)
 	p.cmd.Stderr, p.cmd.Stdout = theirs, &p.stdout
+	edit(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}

@@ -68,11 +68,24 @@ func serve(l *config.Loaded, caught chan os.Signal, stdout io.Writer) error {
 	for _, w := range l.Warnings {
 		log.Warn("configuration: " + w.Error())
 	}
+	told, err := newNotifier(&l.Config, log)
+	if err != nil {
+		return err
+	}
+	warning, err := readPassed().check(l.Config.Listen, os.Getpid())
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		log.Warn(warning)
+	}
 	n, err := start(l, log, end)
 	if err != nil {
 		return err
 	}
 	defer n.close()
+	told.ready(n.server)
+	defer told.follow(n.server, end.drain)()
 	n.announce(l, log)
 	if l.Dev {
 		writeTryIt(stdout, n.server.Addresses()[0].String(), n.admin.Addr().String())
@@ -142,6 +155,8 @@ func withFix(key string, err error) error {
 		fix = "; stop the process that has the port, or write another address"
 	case errors.Is(err, syscall.EACCES):
 		fix = "; write a port above 1023, or allow this one: AmbientCapabilities=CAP_NET_BIND_SERVICE"
+	case errors.Is(err, engine.ErrNotInherited):
+		fix = "; have the service manager pass it (roost gen systemd --socket), or write an address such as :8080"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		fix = "; write an address of this machine, or :port for all of them"
 	}

@@ -50,6 +50,12 @@ func parseAddress(text string) (address, *fault) {
 	return address{host: host, port: int(n), fd: -1}, nil
 }
 
+// InheritedDescriptor is the number in an element of listen such as fd:3; false for an address.
+func InheritedDescriptor(listen string) (number int, ok bool) {
+	a, bad := parseAddress(listen)
+	return a.fd, bad == nil && a.fd >= 0
+}
+
 // loopback reports whether a can only be reached from this machine. A name other than localhost is not looked
 // up, and what a descriptor is bound to is not known here: neither counts.
 func (a address) loopback() bool {
