@@ -17,7 +17,7 @@ import (
 func newGen() *cobra.Command {
 	gen := group(&cobra.Command{
 		Use:     "gen",
-		Short:   "Prints ready files: the configuration with its defaults, a balancer's",
+		Short:   "Prints ready files: the configuration with its defaults, a balancer's, a unit for systemd",
 		Example: "  roost gen config > roost.yaml\n  roost gen haproxy --config roost.yaml --nodes 10.0.0.11,10.0.0.12 > haproxy.cfg",
 	})
 	gen.AddCommand(&cobra.Command{
@@ -31,9 +31,9 @@ func newGen() *cobra.Command {
 	gen.AddCommand(
 		newGenBalancer(deploy.HAProxy, "HAProxy", "haproxy.cfg", "haproxy -c -f haproxy.cfg"),
 		newGenBalancer(deploy.Nginx, "nginx", "nginx.conf", "nginx -t -c $PWD/nginx.conf"),
-		newGenBalancer(deploy.Envoy, "Envoy", "envoy.yaml", "envoy --mode validate -c envoy.yaml"))
+		newGenBalancer(deploy.Envoy, "Envoy", "envoy.yaml", "envoy --mode validate -c envoy.yaml"),
+		newGenSystemd())
 	for _, kind := range []struct{ use, short string }{
-		{"systemd", "Prints a systemd unit"},
 		{"dashboard", "Prints a Grafana dashboard"},
 		{"alerts", "Prints alert rules for Prometheus"},
 	} {
