@@ -17,7 +17,7 @@ import (
 func newGen() *cobra.Command {
 	gen := group(&cobra.Command{
 		Use:     "gen",
-		Short:   "Prints ready files: the configuration with its defaults, a balancer's, a unit for systemd",
+		Short:   "Prints ready files: the configuration with its defaults, a balancer's, a unit, a dashboard, alerts",
 		Example: "  roost gen config > roost.yaml\n  roost gen haproxy --config roost.yaml --nodes 10.0.0.11,10.0.0.12 > haproxy.cfg",
 	})
 	gen.AddCommand(&cobra.Command{
@@ -32,13 +32,7 @@ func newGen() *cobra.Command {
 		newGenBalancer(deploy.HAProxy, "HAProxy", "haproxy.cfg", "haproxy -c -f haproxy.cfg"),
 		newGenBalancer(deploy.Nginx, "nginx", "nginx.conf", "nginx -t -c $PWD/nginx.conf"),
 		newGenBalancer(deploy.Envoy, "Envoy", "envoy.yaml", "envoy --mode validate -c envoy.yaml"),
-		newGenSystemd())
-	for _, kind := range []struct{ use, short string }{
-		{"dashboard", "Prints a Grafana dashboard"},
-		{"alerts", "Prints alert rules for Prometheus"},
-	} {
-		gen.AddCommand(unavailable(kind.use, kind.short))
-	}
+		newGenSystemd(), newGenDashboard(), newGenAlerts())
 	return gen
 }
 
