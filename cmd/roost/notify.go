@@ -80,7 +80,7 @@ func (n *notifier) run(f figures, drain, ended <-chan struct{}) {
 	}
 	every := statusEvery
 	if n.watchdog > 0 {
-		every = n.watchdog / 2
+		every = n.watchdog / 4 // half is asked for; a loop that was late for one look is given others
 	}
 	look := time.NewTicker(every)
 	defer look.Stop()
@@ -100,7 +100,7 @@ func (n *notifier) run(f figures, drain, ended <-chan struct{}) {
 }
 
 // life is the sign of life if all loops have answered lately. A loop that hangs is given up after one and a quarter
-// of the watchdog's time at most.
+// of the watchdog's time at most, one that goes on after half of it never.
 func (n *notifier) life(f figures) string {
 	if n.watchdog == 0 {
 		return ""

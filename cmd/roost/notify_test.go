@@ -156,7 +156,7 @@ func TestWatchdogOfAHungLoop(t *testing.T) {
 			send: func(state string) error { told = append(told, state); return nil }}
 		looks := []time.Duration{0, 5 * time.Second, 5*time.Second + 1, time.Hour, 0}
 		end := n.follow(&fakeFigures{looks}, nil)
-		time.Sleep(time.Duration(len(looks)) * 10 * time.Second)
+		time.Sleep(time.Duration(len(looks)) * 5 * time.Second)
 		synctest.Wait()
 		end()
 		const alive, hung = "STATUS=serving 7 of 9 connections\nWATCHDOG=1", "STATUS=serving 7 of 9 connections"
