@@ -97,7 +97,7 @@ func elements(lists []string) []string {
 	return all
 }
 
-// keySettings are those about which a balancer's file says nothing.
+// keySettings are those that only a node can judge, by files that are there.
 var keySettings = []string{"auth.mode", "auth.hmac_secret", "auth.hmac_secret_file", "auth.public_key_file", "admin.key", "admin.key_file"}
 
 // loadWithoutKeys loads the configuration on a machine that need not have the keys it names.

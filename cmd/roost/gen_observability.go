@@ -29,14 +29,21 @@ func newGenAlerts() *cobra.Command {
 		Use:   "alerts",
 		Short: "Prints rules for Prometheus",
 		Long: "Prints recording and alerting rules for Prometheus 2.40 or newer. Each alert says which node, how much, and what to\n" +
-			"do; severity is critical where clients are or soon will be without service, else warning.",
+			"do; severity is critical where clients are or soon will be without service, else warning. Of the configuration only\n" +
+			"admin.listen counts: the head of the file says how to scrape it.",
 		Example: "  roost gen alerts > /etc/prometheus/rules/roost.yml\n" +
 			"  promtool check rules /etc/prometheus/rules/roost.yml",
 		Args: noArguments,
 	}
+	c.Flags().SortFlags = false
 	job := c.Flags().String("job", deploy.DefaultJob, "`name` of the nodes' scrape job in Prometheus")
+	flags := settingFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		text, err := deploy.Alerts(*job)
+		loaded, err := loadWithoutKeys(flags)
+		if err != nil {
+			return err
+		}
+		text, err := deploy.Alerts(&loaded.Config, *job)
 		if err != nil {
 			return err
 		}

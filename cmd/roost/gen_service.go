@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -93,5 +94,23 @@ func serviceUnit(c *cobra.Command, l *config.Loaded, o deploy.ServiceOptions) ([
 			fmt.Fprintln(c.ErrOrStderr(), "warning: "+p.Error())
 		}
 	}
+	if o.User == "" {
+		warnOfSecrets(c.ErrOrStderr(), l)
+	}
 	return text, nil
+}
+
+// warnOfSecrets says which secrets stand in the configuration itself, of which systemd makes no credential.
+func warnOfSecrets(w io.Writer, l *config.Loaded) {
+	keys := []string{"auth.hmac_secret", "admin.key"}
+	for i := range l.Config.Auth.Issuers {
+		keys = append(keys, fmt.Sprintf("auth.issuers[%d].hmac_secret", i))
+	}
+	for _, key := range keys {
+		if at := l.Origin(key); at.Layer == config.FromFile {
+			p := config.Problem{Origin: at, Key: key, Wrong: "stands in a file that a user made up by systemd can read only if everybody can",
+				Fix: "use " + key + "_file, or name a user with --user"}
+			fmt.Fprintln(w, "warning: "+p.Error())
+		}
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/roost-ws/roost/cmd/internal/config"
 )
 
 // ruleFile is the part of the rules that is looked at.
@@ -24,9 +26,14 @@ type ruleFile struct {
 	}
 }
 
+func defaults() *config.Config {
+	c := config.Default()
+	return &c
+}
+
 func readRules(t *testing.T) (r ruleFile) {
 	t.Helper()
-	text, err := Alerts(DefaultJob)
+	text, err := Alerts(defaults(), DefaultJob)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,15 +66,33 @@ func TestAlertsTellWhatToDo(t *testing.T) {
 }
 
 func TestJob(t *testing.T) {
-	text, err := Alerts("chat/eu-1")
+	text, err := Alerts(defaults(), "chat/eu-1")
 	if err != nil || strings.Contains(string(text), `"roost"`) || strings.Contains(string(text), "job_name: roost") ||
 		strings.Count(string(text), `job="chat/eu-1"`) != strings.Count(string(alerts), `job="roost"`) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	for _, job := range []string{"", `a"b`, "a b", "a\nb", "{{a}}", strings.Repeat("a", 200)} {
-		text, err := Alerts(job)
+		text, err := Alerts(defaults(), job)
 		refused(t, text, err, `flag --job: `)
 	}
+}
+
+// TestScrape: the rules tell where a node with this configuration is found.
+func TestScrape(t *testing.T) {
+	const local = "# With admin.listen: "
+	for listen, want := range map[string]string{"127.0.0.1:8081": local + "127.0.0.1:8081, only", "localhost:9000": local + "localhost:9000, only",
+		"[::1]:9000": `"10.0.0.11:9000"`, ":9100": `"10.0.0.11:9100", "10.0.0.12:9100"`} {
+		c := defaults()
+		c.Admin.Listen = listen
+		text, err := Alerts(c, DefaultJob)
+		if err != nil || !strings.Contains(string(text), want) || strings.Contains(string(text), local) != (listen != ":9100") {
+			t.Errorf("%s: %v\n%.1000s", listen, err, text)
+		}
+	}
+	c := defaults()
+	c.Admin.Listen = "127.0.0.1:0"
+	text, err := Alerts(c, DefaultJob)
+	refused(t, text, err, "admin.listen: does not tell where Prometheus finds a node; write an address with a port, such as :8081")
 }
 
 // promtool runs a command of it in dir.
@@ -116,7 +141,7 @@ func rulesFolder(t *testing.T, rules []byte) string {
 func TestPrometheusAccepts(t *testing.T) {
 	installed(t, "promtool")
 	for _, job := range []string{DefaultJob, "chat/eu-1"} {
-		text, err := Alerts(job)
+		text, err := Alerts(defaults(), job)
 		if err != nil {
 			t.Fatal(err)
 		}
