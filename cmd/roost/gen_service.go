@@ -106,11 +106,16 @@ func warnOfSecrets(w io.Writer, l *config.Loaded) {
 	for i := range l.Config.Auth.Issuers {
 		keys = append(keys, fmt.Sprintf("auth.issuers[%d].hmac_secret", i))
 	}
-	for _, key := range keys {
+	warn := func(key, fix string) {
 		if at := l.Origin(key); at.Layer == config.FromFile {
-			p := config.Problem{Origin: at, Key: key, Wrong: "stands in a file that a user made up by systemd can read only if everybody can",
-				Fix: "use " + key + "_file, or name a user with --user"}
+			p := config.Problem{Origin: at, Key: key, Wrong: "stands in a file that a user made up by systemd can read only if everybody can", Fix: fix}
 			fmt.Fprintln(w, "warning: "+p.Error())
 		}
+	}
+	for _, key := range keys {
+		warn(key, "use "+key+"_file, or name a user with --user")
+	}
+	if url := l.Config.Broker.URL; url.String() != string(url) { // there is something in it that is not shown
+		warn("broker.url", "name a user with --user")
 	}
 }
