@@ -201,7 +201,7 @@ func (c *Child) WaitFor(timeout time.Duration, done func(*Stats) bool) (Stats, e
 // Echo runs cfg as [Swarm.Echo] does, but sends text, a template as in [Spec], as text messages; cfg.Frame is
 // not used.
 func (c *Child) Echo(text string, cfg EchoConfig) (*EchoResult, error) {
-	e, err := c.call(command{Op: "echo", From: cfg.From, To: cfg.To, Text: text, Match: cfg.Match, InFlight: cfg.InFlight,
+	e, err := c.call(command{Op: "echo", From: cfg.From, To: cfg.To, Text: text, Match: cfg.Match, InFlight: cfg.InFlight, Every: cfg.Every,
 		Warmup: cfg.Warmup, Duration: cfg.Duration, Timeout: cfg.Warmup + cfg.Duration + 2*DefaultTimeout})
 	if e == nil {
 		return nil, err

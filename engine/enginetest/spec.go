@@ -35,6 +35,10 @@ type Spec struct {
 	User  string        `json:"user,omitempty"`
 	Rooms []string      `json:"rooms,omitempty"`
 	TTL   time.Duration `json:"ttl,omitempty"`
+	// TokenFile, if set, has a token in each line, one for each connection; User is not used then.
+	TokenFile string `json:"token_file,omitempty"`
+	// Raw, if set, is the whole request as it is, whatever the fields above say.
+	Raw []byte `json:"raw,omitempty"`
 	// AfterOpen are text messages (templates) to send after the 101.
 	AfterOpen []string `json:"after_open,omitempty"`
 
@@ -48,6 +52,10 @@ type Spec struct {
 	ReceiveBuffer int           `json:"receive_buffer,omitempty"`
 	NoPong        bool          `json:"no_pong,omitempty"`
 	NoCloseReply  bool          `json:"no_close_reply,omitempty"`
+	Extended      bool          `json:"extended,omitempty"`
+	Flood         []byte        `json:"flood,omitempty"`
+	Leave         CloseKind     `json:"leave,omitempty"`
+	Return        Return        `json:"return,omitempty"`
 
 	// CPUs pins the process of a child to these processors, ReportEvery is the pace of its reports
 	// (0: 200 ms). Both mean nothing to [Spec.Config].
@@ -66,9 +74,16 @@ func (s *Spec) Config() (Config, error) {
 	}
 	cfg := Config{
 		Addrs: s.Addrs, N: s.Connections, InFlight: s.InFlight, Rate: s.Rate, Loops: s.Loops,
-		Head: s.head, Marks: s.Marks, StampMark: s.StampMark, Mode: s.Mode, SlowBytes: s.SlowBytes,
+		Head: func(i int) []byte { return s.head(i, "") }, Marks: s.Marks, StampMark: s.StampMark, Mode: s.Mode, SlowBytes: s.SlowBytes,
 		SlowEvery: s.SlowEvery, HeadBytes: s.HeadBytes, ReceiveBuffer: s.ReceiveBuffer, NoPong: s.NoPong,
-		NoCloseReply: s.NoCloseReply,
+		NoCloseReply: s.NoCloseReply, Extended: s.Extended, Flood: s.Flood, Leave: s.Leave, Return: s.Return,
+	}
+	if s.TokenFile != "" {
+		tokens, err := readTokens(s.TokenFile, s.Connections)
+		if err != nil {
+			return Config{}, err
+		}
+		cfg.Head = func(i int) []byte { return s.head(i, tokens[i]) }
 	}
 	switch {
 	case s.PerSource < 0:
@@ -88,12 +103,15 @@ func (s *Spec) Config() (Config, error) {
 	return cfg, nil
 }
 
-func (s *Spec) head(i int) []byte {
-	o := Options{Subprotocols: s.Subprotocols, Header: http.Header{}}
+func (s *Spec) head(i int, token string) []byte {
+	if len(s.Raw) > 0 {
+		return s.Raw
+	}
+	o := Options{Subprotocols: s.Subprotocols, Header: http.Header{}, Token: token}
 	for name, value := range s.Header {
 		o.Header.Set(name, value)
 	}
-	if s.User != "" {
+	if s.User != "" && token == "" {
 		rooms := make([]string, len(s.Rooms))
 		for k, room := range s.Rooms {
 			rooms[k] = expand(room, i)

@@ -13,6 +13,8 @@ type Stats struct {
 	// Pending connections are queued, connecting or in the handshake; Open ones answered with 101 and not
 	// ended since; Silent ones have sent a partial head and wait (mode PartialHead); Ended ones are over.
 	Pending, Open, Silent, Ended int
+	// Waiting are those of Ended that will be opened anew, Returned counts those that were (see [Return]).
+	Waiting, Returned int
 	// Opened counts every 101.
 	Opened int
 	// Refused counts HTTP answers other than 101 by status.
@@ -48,6 +50,8 @@ func (s *Stats) add(o *Stats) {
 	s.Open += o.Open
 	s.Silent += o.Silent
 	s.Ended += o.Ended
+	s.Waiting += o.Waiting
+	s.Returned += o.Returned
 	s.Opened += o.Opened
 	s.Messages += o.Messages
 	s.Bytes += o.Bytes

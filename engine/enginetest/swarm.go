@@ -26,7 +26,8 @@ const (
 	NeverRead Mode = "never_read"
 	// SlowRead reads SlowBytes each SlowEvery after the 101.
 	SlowRead Mode = "slow_read"
-	// PartialHead sends the first HeadBytes of the request and then nothing.
+	// PartialHead sends the first HeadBytes of the request and then nothing, or, if SlowEvery is set, SlowBytes more
+	// each time of a request that never ends.
 	PartialHead Mode = "partial_head"
 )
 
@@ -58,13 +59,20 @@ type Config struct {
 	// time since then goes into [Swarm.Delays].
 	StampMark string
 	Mode      Mode
-	// SlowBytes and SlowEvery belong to SlowRead, HeadBytes to PartialHead.
+	// SlowBytes and SlowEvery belong to SlowRead and PartialHead, HeadBytes to PartialHead.
 	SlowBytes, HeadBytes int
 	SlowEvery            time.Duration
 	// ReceiveBuffer is SO_RCVBUF, so that the kernel takes less for a client that does not read; 0 leaves it.
 	ReceiveBuffer int
 	// NoPong leaves pings unanswered, NoCloseReply close frames.
 	NoPong, NoCloseReply bool
+	// Flood is sent again and again on each open connection, as fast as the server takes it. Such a connection sends
+	// nothing else, pongs and close frames included, and ends itself when the server closes it.
+	Flood []byte
+	// Leave, if set, is how a connection ends itself as soon as it is open, or silent.
+	Leave CloseKind
+	// Return says which connections that have ended are opened anew. Those that the caller closed stay away.
+	Return Return
 }
 
 // Swarm is many client connections on few goroutines. All methods may be called from any goroutine.

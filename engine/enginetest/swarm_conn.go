@@ -31,10 +31,13 @@ type slot struct {
 	state     slotState
 	sentClose bool
 	local     bool // we ended it
+	dismissed bool // the caller ended it
 	writing   bool // EPOLLOUT is asked for
 	end       End
 	status    uint16
 	code      uint16
+	retry     uint16 // Retry-After of a refusal, in seconds
+	flooded   int32  // how much of Config.Flood has been sent in this round of it
 	messages  int64
 	openedAt  int64 // Unix nanoseconds, as are the next two
 	closedAt  int64
@@ -76,7 +79,9 @@ func (l *loop) connected(c *slot) {
 		l.stats.Silent++
 	}
 	l.watch(c)
-	l.write(c, head)
+	if l.write(c, head); c.state == silent {
+		l.leave(c)
+	}
 }
 
 // settled ends the pending phase of a connection.
@@ -172,12 +177,16 @@ func (l *loop) write(c *slot, b []byte) {
 	}
 }
 
-// flush goes on with a write that did not fit.
+// flush goes on with a write that did not fit, or with a flood.
 func (l *loop) flush(c *slot) {
+	if len(c.out) == 0 && c.state == opened && len(l.swarm.cfg.Flood) > 0 {
+		l.flood(c)
+		return
+	}
 	pending := c.out
 	c.out = nil
 	l.write(c, pending)
-	if c.fd >= 0 && len(c.out) == 0 && c.writing {
+	if c.fd >= 0 && len(c.out) == 0 && c.writing && (c.state != opened || len(l.swarm.cfg.Flood) == 0) {
 		c.writing = false
 		l.watch(c)
 	}

@@ -18,6 +18,9 @@ type EchoConfig struct {
 	From, To int
 	// InFlight is messages on their way for each connection; 0 is 1.
 	InFlight int
+	// Every, if set, is how often each connection sends, one message at a time. A message that had to wait for the
+	// answer to the one before it counts from when it was due, so that one slow answer is not all that a stall shows.
+	Every time.Duration
 	// Duration is how long answers are counted, after a Warmup in which they are not.
 	Warmup, Duration time.Duration
 	// Frame is what connection i sends, see [TextFrame].
@@ -33,6 +36,8 @@ type lane struct {
 	sent  []int64
 	first int
 	count int
+	due   int64 // when the next message is, Unix nanoseconds, and whether it waits for an answer; with Every
+	held  bool
 }
 
 // echoRun is one loop's part of a run.
@@ -43,6 +48,8 @@ type echoRun struct {
 	end    time.Time
 	giveUp time.Time
 	flying int64
+	every  time.Duration
+	next   time.Time // when the first message is due; with Every
 	result EchoResult
 	done   chan struct{}
 }
@@ -89,7 +96,11 @@ func (s *Swarm) Echo(ctx context.Context, cfg EchoConfig) (*EchoResult, error) {
 
 func (l *loop) startEcho(cfg *EchoConfig) {
 	flight, now := max(cfg.InFlight, 1), time.Now()
-	run := &echoRun{lanes: make([]lane, len(l.slots)), needle: []byte(cfg.Match), start: now.Add(cfg.Warmup), done: make(chan struct{})}
+	if cfg.Every > 0 {
+		flight = 1
+	}
+	run := &echoRun{lanes: make([]lane, len(l.slots)), needle: []byte(cfg.Match), every: cfg.Every, next: now,
+		start: now.Add(cfg.Warmup), done: make(chan struct{})}
 	run.end = run.start.Add(cfg.Duration)
 	run.giveUp = run.end.Add(DefaultTimeout)
 	l.echo = run
@@ -99,8 +110,43 @@ func (l *loop) startEcho(cfg *EchoConfig) {
 		}
 		run.result.Connections++
 		run.lanes[c.index] = lane{frame: cfg.Frame(i), sent: make([]int64, flight)}
+		if cfg.Every > 0 { // spread over the interval
+			run.lanes[c.index].due = now.UnixNano() + int64(cfg.Every)*int64(c.index)/int64(len(l.slots))
+			return
+		}
 		l.launch(c, flight, time.Now())
 	})
+}
+
+// sendDue sends what is due on each connection of a run with a pace.
+func (l *loop) sendDue(now time.Time) {
+	run := l.echo
+	if run.every == 0 || now.Before(run.next) || !now.Before(run.end) {
+		return
+	}
+	run.next = run.end
+	for i := range run.lanes {
+		lane, c := &run.lanes[i], &l.slots[i]
+		if lane.frame == nil || c.state != opened || c.sentClose {
+			continue
+		}
+		if lane.due <= now.UnixNano() {
+			if lane.count > 0 {
+				lane.held = true
+				continue
+			}
+			at := now
+			if lane.held {
+				at = time.Unix(0, lane.due)
+			}
+			lane.held = false
+			lane.due += int64(run.every)
+			l.launch(c, 1, at)
+		}
+		if due := time.Unix(0, lane.due); due.Before(run.next) {
+			run.next = due
+		}
+	}
 }
 
 // launch sends n messages in one write.
@@ -137,6 +183,12 @@ func (l *loop) echoAgain(c *slot, n int) {
 		lane.count--
 	}
 	run.flying -= int64(n)
+	if run.every > 0 {
+		if lane.held {
+			run.next = now
+		}
+		return
+	}
 	if n > 0 && now.Before(run.end) && !c.sentClose {
 		l.launch(c, n, now)
 	}
@@ -155,7 +207,11 @@ func (l *loop) echoLost(c *slot) {
 
 // echoTick ends a run whose time is up.
 func (l *loop) echoTick(now time.Time) {
-	if l.echo == nil || now.Before(l.echo.end) || l.echo.flying > 0 && now.Before(l.echo.giveUp) {
+	if l.echo == nil {
+		return
+	}
+	l.sendDue(now)
+	if now.Before(l.echo.end) || l.echo.flying > 0 && now.Before(l.echo.giveUp) {
 		return
 	}
 	l.finishEcho(now)
@@ -173,7 +229,10 @@ func (l *loop) finishEcho(now time.Time) {
 
 // nextStep is when echoTick has something to do at the latest.
 func (r *echoRun) nextStep(now time.Time) time.Time {
-	if now.Before(r.end) {
+	switch {
+	case now.Before(r.end) && r.every > 0:
+		return r.next
+	case now.Before(r.end):
 		return r.end
 	}
 	return r.giveUp

@@ -13,6 +13,7 @@ import (
 // closeRange starts to close the loop's connections of a range. Those that are not open yet are reset.
 func (l *loop) closeRange(from, to int, kind CloseKind) {
 	l.span(from, to, func(_ int, c *slot) {
+		c.dismissed = true
 		switch {
 		case c.state == queued:
 			l.stats.Pending--
@@ -94,18 +95,5 @@ func (l *loop) closed(c *slot, end End) {
 	}
 	c.gen++
 	c.in, c.out, c.seq, c.writing = nil, nil, nil, false
-}
-
-// readSlowly is the timer of mode SlowRead: it takes a little from each open connection.
-func (l *loop) readSlowly(now time.Time) {
-	if l.swarm.cfg.Mode != SlowRead || now.Before(l.slowNext) {
-		return
-	}
-	l.slowNext = now.Add(l.swarm.cfg.SlowEvery)
-	buf := l.buf[:min(l.swarm.cfg.SlowBytes, len(l.buf))]
-	l.span(0, l.swarm.cfg.N, func(_ int, c *slot) {
-		if c.state == opened {
-			l.read(c, buf)
-		}
-	})
+	l.mayReturn(c)
 }

@@ -32,6 +32,7 @@ type loop struct {
 	paced     int
 
 	slowNext time.Time
+	back     returns // ended connections that will be opened anew
 	echo     *echoRun
 	delays   Histogram
 	stamp    []byte // Config.StampMark
@@ -147,8 +148,9 @@ func (l *loop) run() {
 	busy := false
 	for !l.quit {
 		now := time.Now()
+		l.comeBack(now)
 		l.dialQueued(now)
-		l.readSlowly(now)
+		l.slowly(now)
 		l.echoTick(now)
 		timeout := 0
 		if !busy {
@@ -191,8 +193,11 @@ func (l *loop) timeout(now time.Time) int {
 	if len(l.queue) > 0 && l.inFlight < l.share(l.swarm.cfg.InFlight) {
 		sooner(time.Millisecond) // the pace holds it back
 	}
-	if l.swarm.cfg.Mode == SlowRead && l.stats.Open > 0 {
+	if l.swarm.cfg.SlowEvery > 0 && l.stats.Open+l.stats.Silent > 0 {
 		sooner(l.slowNext.Sub(now))
+	}
+	if len(l.back) > 0 {
+		sooner(l.back[0].due.Sub(now))
 	}
 	if l.echo != nil {
 		sooner(l.echo.nextStep(now).Sub(now))

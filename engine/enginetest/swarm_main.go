@@ -11,11 +11,8 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // This file is a swarm as a process: a [Spec] and then commands on standard input, events on standard
@@ -37,6 +34,7 @@ type command struct {
 	Warmup   time.Duration `json:"warmup,omitempty"`
 	Duration time.Duration `json:"duration,omitempty"`
 	InFlight int           `json:"in_flight,omitempty"`
+	Every    time.Duration `json:"every,omitempty"`
 	Match    string        `json:"match,omitempty"`
 	// Timeout bounds open, close and echo; 0 is none.
 	Timeout time.Duration `json:"timeout,omitempty"`
@@ -75,9 +73,12 @@ func serveCommands(in io.Reader, out, log io.Writer) int {
 		fmt.Fprintf(log, "swarm: read the spec: %v\n", err)
 		return 2
 	}
-	if err := pin(spec.CPUs); err != nil {
-		fmt.Fprintf(log, "swarm: %v\n", err)
-		return 1
+	if len(spec.CPUs) > 0 {
+		if err := Pin(0, spec.CPUs...); err != nil {
+			fmt.Fprintf(log, "swarm: %v\n", err)
+			return 1
+		}
+		runtime.GOMAXPROCS(len(spec.CPUs))
 	}
 	cfg, err := spec.Config()
 	if err != nil {
@@ -133,7 +134,7 @@ func (s *Swarm) execute(ctx context.Context, cmd *command) *event {
 	case "close":
 		err = s.CloseRange(ctx, cmd.From, cmd.To, cmd.Kind)
 	case "echo":
-		answer.Echo, err = s.Echo(ctx, EchoConfig{From: cmd.From, To: cmd.To, InFlight: cmd.InFlight,
+		answer.Echo, err = s.Echo(ctx, EchoConfig{From: cmd.From, To: cmd.To, InFlight: cmd.InFlight, Every: cmd.Every,
 			Warmup: cmd.Warmup, Duration: cmd.Duration, Match: cmd.Match, Frame: cmd.frame})
 	case "stats":
 	case "closes":
@@ -199,33 +200,4 @@ func (r *reporter) report(ctx context.Context, s *Swarm, every time.Duration) {
 			r.say(&event{Event: "stats", Stats: &st})
 		}
 	}
-}
-
-// pin binds every thread of the process to the given processors. New threads take after the one that starts
-// them, so a second walk over the list finds none that was missed.
-func pin(cpus []int) error {
-	if len(cpus) == 0 {
-		return nil
-	}
-	var set unix.CPUSet
-	for _, cpu := range cpus {
-		set.Set(cpu)
-	}
-	for range 2 {
-		threads, err := os.ReadDir("/proc/self/task")
-		if err != nil {
-			return fmt.Errorf("pin to processors: %w", err)
-		}
-		for _, thread := range threads {
-			tid, err := strconv.Atoi(thread.Name())
-			if err != nil {
-				continue
-			}
-			if err := unix.SchedSetaffinity(tid, &set); err != nil && err != unix.ESRCH {
-				return fmt.Errorf("pin to processors %v: %w", cpus, err)
-			}
-		}
-	}
-	runtime.GOMAXPROCS(len(cpus))
-	return nil
 }

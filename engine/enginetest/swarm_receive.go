@@ -52,7 +52,7 @@ func (l *loop) answered(c *slot, data []byte) int {
 	case n == 0:
 		return 0
 	case a.Status != 101 || c.state == silent:
-		c.status = uint16(a.Status)
+		c.status, c.retry = uint16(a.Status), retryAfter(a)
 		l.finish(c, EndLocal)
 		return n
 	case len(a.Header.Values("Sec-WebSocket-Accept")) != 1:
@@ -71,6 +71,8 @@ func (l *loop) answered(c *slot, data []byte) int {
 			l.sendFrame(c, frame)
 		}
 	}
+	l.beginFlood(c)
+	l.leave(c)
 	return n
 }
 
@@ -91,14 +93,16 @@ func (l *loop) frame(c *slot, f Frame, echoed *int) error {
 	switch {
 	case f.Op == ws.OpPing:
 		l.stats.Pings++
-		if !l.swarm.cfg.NoPong && !c.sentClose {
+		if !l.swarm.cfg.NoPong && !c.sentClose && len(l.swarm.cfg.Flood) == 0 {
 			l.control(c, ws.OpPong, f.Payload)
 		}
 	case f.Op == ws.OpPong:
 		l.stats.Pongs++
 	case f.Op == ws.OpClose:
 		c.code, c.closedAt = uint16(f.CloseCode()), time.Now().UnixNano()
-		if !l.swarm.cfg.NoCloseReply && !c.sentClose {
+		if len(l.swarm.cfg.Flood) > 0 {
+			l.reset(c) // its own stream may stand in the middle of a frame
+		} else if !l.swarm.cfg.NoCloseReply && !c.sentClose {
 			c.sentClose = true
 			l.control(c, ws.OpClose, f.Payload)
 		}

@@ -1,6 +1,9 @@
 package enginetest
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,4 +46,17 @@ func mint(user string, ttl time.Duration, rooms []string) (string, error) {
 
 func sign(claims map[string]any) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims)).SignedString([]byte(Secret))
+}
+
+// readTokens reads a file with a token in each line, at least n of them.
+func readTokens(name string, n int) ([]string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read tokens: %w", err)
+	}
+	tokens := strings.Fields(string(text))
+	if len(tokens) < n {
+		return nil, fmt.Errorf("read tokens: %d for %d connections", len(tokens), n)
+	}
+	return tokens, nil
 }
