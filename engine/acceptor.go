@@ -44,6 +44,10 @@ const (
 	// A failed accept is tried again after a pause that doubles up to the maximum.
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
+	// arrivingMost is how many connections of a loop may wait to be let in before the acceptors give way; their
+	// requests are some five milliseconds' work. acceptPressed is how long each accept then waits.
+	arrivingMost  = 256
+	acceptPressed = time.Millisecond
 	// userTimeout is how long sent data may stay unacknowledged before the kernel gives a peer up
 	// (TCP_USER_TIMEOUT); without it that takes a quarter of an hour.
 	userTimeout = 30 * time.Second
@@ -182,6 +186,7 @@ func (a *acceptor) stop() {
 func (a *acceptor) accept(l net.Listener) {
 	pause := time.Duration(0)
 	for {
+		a.giveWay()
 		c, err := l.Accept()
 		switch {
 		case a.stopped.Load() || errors.Is(err, net.ErrClosed):
@@ -202,6 +207,20 @@ func (a *acceptor) accept(l net.Listener) {
 		case <-a.stopping:
 			return
 		}
+	}
+}
+
+// giveWay leaves clients in the kernel's queue a little longer while more of those that were taken from it wait to be
+// let in than a loop should meet at once: a crowd that is accepted at full speed sends its requests at full speed, and
+// whoever is served beside it waits for all of them. It waits for a moment only, since heads may be slow on purpose and
+// others be at the door.
+func (a *acceptor) giveWay() {
+	if a.server.arriving() <= arrivingMost*len(a.server.loops) {
+		return
+	}
+	select {
+	case <-time.After(acceptPressed):
+	case <-a.stopping:
 	}
 }
 

@@ -168,6 +168,7 @@ func (c *Conn) retire(l *Loop, reason CloseReason) {
 // closing with unread input would reset the connection and destroy the answer on its way.
 func (c *Conn) linger(l *Loop, reason CloseReason, answer []byte) {
 	c.reason = reason
+	c.arrived(l)
 	c.phase = phaseLinger
 	c.releaseHead(l)
 	l.count.closes[reason]++
@@ -185,6 +186,7 @@ func (c *Conn) hangUp(l *Loop, reset bool) {
 	if reset {
 		_ = unix.SetsockoptLinger(c.gc.Fd(), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
+	c.arrived(l)
 	c.phase = phaseDead
 	l.graves = append(l.graves, c.slot)
 }

@@ -24,6 +24,9 @@ const (
 	phaseDead                     // the socket is closed at the end of this turn
 )
 
+// arriving are the phases before it is settled whether a connection is let in.
+func (p phase) arriving() bool { return p >= phaseProxy && p <= phaseAuthorizing }
+
 // flags of a connection.
 const (
 	flagBacklogged uint8 = 1 << iota // gnet holds bytes that the kernel would not take

@@ -200,6 +200,9 @@ func mustBeEmpty(t testing.TB, s *Server) {
 	if a, u := s.admission.addresses.size(), s.admission.users.size(); a != 0 || u != 0 {
 		t.Errorf("%d addresses and %d users are counted, want none", a, u)
 	}
+	if n := s.arriving(); n != 0 {
+		t.Errorf("%d connections are counted as arriving, want none", n)
+	}
 	for i, l := range s.loops {
 		if n := l.population.Load(); n != 0 {
 			t.Errorf("loop %d counts %d connections, want none", i, n)

@@ -116,6 +116,7 @@ type Loop struct {
 	// Any goroutine.
 	stopped    atomic.Bool
 	population atomic.Int64  // connections, enrolments under way included
+	arriving   atomic.Int64  // those of them that have not been let in or refused yet
 	tickDue    atomic.Uint32 // the tick that this loop wants next
 	refreshing atomic.Bool   // a step of repeating who is present is under way
 	tickSent   atomic.Int64  // monotonic nanoseconds of the tick that is under way, 0 = none
@@ -387,6 +388,7 @@ func (c *Conn) gone(l *Loop) {
 		c.reason = CloseHandshakeGone
 		l.count.closes[CloseHandshakeGone]++
 	}
+	c.arrived(l)
 	l.wheel.Cancel(c.slot)
 	c.dropActivity(l)
 	l.server.admission.depart(l, c)

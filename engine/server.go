@@ -436,6 +436,15 @@ func (s *Server) emptiest() *Loop {
 	return best
 }
 
+// arriving is how many connections have not been let in or refused yet.
+func (s *Server) arriving() int {
+	n := int64(0)
+	for _, l := range s.loops {
+		n += l.arriving.Load()
+	}
+	return int(n)
+}
+
 // rule is the first rule that matches a room.
 func (s *Server) rule(room string) *RoomRule {
 	for i := range s.rules {

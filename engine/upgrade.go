@@ -22,6 +22,7 @@ func (c *Conn) open(l *Loop, gc gnet.Conn) {
 	c.gc = gc
 	gc.SetContext(c)
 	c.slim(l)
+	l.arriving.Add(1)
 	c.phase = phaseHandshake
 	c.lastSeen = l.tick
 	c.nextPing = l.after(l.limits.HandshakeTimeout)
@@ -33,6 +34,13 @@ func (c *Conn) open(l *Loop, gc gnet.Conn) {
 		l.server.admission.arrive(l, c) // sockets that never say anything count, too
 	}
 	l.wheel.Schedule(c.slot, c.nextPing)
+}
+
+// arrived notes that c is let in, refused or gone. It comes before the phase that says which.
+func (c *Conn) arrived(l *Loop) {
+	if c.phase.arriving() {
+		l.arriving.Add(-1)
+	}
 }
 
 // onTraffic is the one way in: what bytes mean depends on the phase.
@@ -245,6 +253,7 @@ func (c *Conn) admitUser(l *Loop, r *handshake.Request, offer *handshake.Offer, 
 	c.user, c.rights = who.User, who.Rights
 	l.mark(c, who)
 	c.expires = l.server.deadlineOf(who.Expires)
+	c.arrived(l)
 	c.phase = phaseOpen
 	l.opened++
 	if l.server.presenceShared {
