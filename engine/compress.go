@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -44,6 +45,18 @@ func dialectOf(t target, deflates bool) dialect {
 
 // maxKept bounds what a large message leaves behind.
 const maxKept = 128 << 10
+
+// spent reports whether a message is above its rate whatever it says, and so not worth inflating: a few bytes may
+// inflate to as much as a message may have, which costs a hundred times what refusing it does.
+func (c *Conn) spent(l *Loop) (wait time.Duration, spent bool) {
+	a := c.busy(l)
+	messages, controls := a.messages, a.controls // copies: what is taken from them is not gone
+	ok, wait := messages.Take(l.limits.Messages, l.now)
+	if !ok && c.dialect.plain() == dialectV1 {
+		ok, _ = controls.Take(l.limits.Controls, l.now)
+	}
+	return wait, !ok
+}
 
 // inflate is a message's payload, as long as nothing else is inflated on this loop. It is false if the connection is
 // being closed because there is none.

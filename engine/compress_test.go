@@ -17,7 +17,9 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/roost-ws/roost/engine/enginetest"
+	"github.com/roost-ws/roost/engine/ratelimit"
 	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/protocol/deflate"
 )
 
 // offering is a client that offers permessage-deflate.
@@ -157,6 +159,44 @@ func TestCompressedAttacks(t *testing.T) {
 			other.mustBeServed()
 		})
 	}
+}
+
+// TestNotInflatedAboveTheRate: what is above its rate whatever it says is refused as it came, and so a bomb is not even
+// looked at (E1).
+func TestNotInflatedAboveTheRate(t *testing.T) {
+	const burst = 3
+	s, addr := serve(t, func(o *Options) {
+		compressing(o)
+		o.Limits.Messages, o.Limits.Controls = ratelimit.NewRate(0.01, burst), ratelimit.NewRate(0.01, burst)
+	})
+	good, bomb := compressedFrame(ws.OpText, squeeze(t, []byte("hello"))), compressedFrame(ws.OpText, squeeze(t, make([]byte, 1<<20)))
+	tooLarge := fmt.Sprintf("roost_inflate_errors_total{reason=%q}", deflate.ErrTooLarge.Reason())
+	before := scrape(s)
+	c := enginetest.Dial(t, addr, "/raw/spent", offering("permessage-deflate", enginetest.Options{}))
+	for range burst {
+		c.SendFrame(good, true)
+		c.ExpectText("hello")
+	}
+	c.SendFrame(bomb, true)
+	grew(t, s, before, 1, `roost_rate_limited_total{kind="messages"}`)
+	c.Close()
+
+	// A command may be about anything: only what neither bucket would let through is refused unread.
+	v := dialV1(t, addr, "/ws", offering("permessage-deflate", v1))
+	for range burst {
+		v.SendFrame(compressedFrame(ws.OpText, squeeze(t, []byte(`{"type":"publish","id":1,"room":"nobodys","data":1}`))), true)
+		v.ExpectType("error")
+	}
+	for range burst {
+		v.SendFrame(compressedFrame(ws.OpText, squeeze(t, []byte(`{"type":"ping","id":1}`))), true)
+		v.ExpectType("pong")
+	}
+	v.SendFrame(bomb, true)
+	if e := v.ExpectType("error"); e["code"] != "rate_limited" {
+		t.Errorf("%v", e)
+	}
+	grew(t, s, before, 0, tooLarge)
+	v.Close()
 }
 
 // TestCompressedOnce: a publication to many members is compressed once, on whichever loops they are.

@@ -89,6 +89,12 @@ func (c *Conn) event(l *Loop, ev *frame.Event) {
 	case frame.Message:
 		l.stir()
 		l.count.received++
+		if ev.Compressed {
+			if wait, spent := c.spent(l); spent {
+				l.limited(c, nil, limitedMessages, wait)
+				return
+			}
+		}
 		if payload, ok := c.inflate(l, ev); ok {
 			c.message(l, ev.Op == ws.OpBinary, payload)
 		}
