@@ -118,7 +118,7 @@ func TestEchoBesideFanout(t *testing.T) {
 	if _, err := others.Open(0, 0, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	raisePriority(t, others.Pid())
+	enginetest.Hurry(others.Pid(), -20)
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)

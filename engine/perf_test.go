@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -294,21 +293,10 @@ func TestFanoutCost(t *testing.T) {
 // measures skips a test whose verdict is about speed unless it is asked for: a busy neighbour is no fault of the code.
 func measures(t *testing.T) {
 	t.Helper()
-	if os.Getenv("ROOST_PERF") != "1" || raceEnabled {
+	if !speedCounts() {
 		t.Skip("measures speed: set ROOST_PERF=1 on a quiet machine, as make bench does")
 	}
 }
 
-// raisePriority lets a client that measures run ahead of one that only receives, where the system allows it:
-// its own wait for the shared processor is not the server's doing.
-func raisePriority(t testing.TB, pid int) {
-	t.Helper()
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, thread := range threads {
-		id, _ := strconv.Atoi(thread.Name())
-		_ = unix.Setpriority(unix.PRIO_PROCESS, id, -20)
-	}
-}
+// speedCounts says whether verdicts about speed are wanted.
+func speedCounts() bool { return os.Getenv("ROOST_PERF") == "1" && !raceEnabled }
