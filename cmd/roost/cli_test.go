@@ -10,15 +10,20 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/roost-ws/roost/engine/enginetest"
 )
 
-// TestMain puts a copy of this binary that runs as roost into the PATH of all tests of this package.
+// TestMain puts a copy of this binary that runs as roost into the PATH of all tests of this package, and one that is
+// a process of clients.
 func TestMain(m *testing.M) {
 	if os.Getenv("GORACE") == "" {
 		// The race detector has every process linger for a second at its end, and there are a hundred here.
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
-	testscript.Main(m, map[string]func(){"roost": main})
+	perf = os.Getenv("ROOST_PERF") == "1"
+	_ = os.Unsetenv("ROOST_PERF")
+	testscript.Main(m, map[string]func(){"roost": main, "swarm": func() { os.Exit(enginetest.Main(nil)) }})
 }
 
 // TestScripts runs the real binary over testdata/*.txtar. Standard error is only ever searched, never compared as
