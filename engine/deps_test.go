@@ -41,6 +41,9 @@ var mayImport = map[string][]string{
 		"github.com/panjf2000/gnet", "github.com/gobwas/ws", "github.com/VictoriaMetrics/metrics", "golang.org/x/sys"},
 	"engine/admin": {"engine", "engine/auth", "fanout", "protocol", "protocol/roostv1", "github.com/VictoriaMetrics/metrics", "github.com/go-json-experiment/json"},
 
+	// What knows the box, and nothing of what runs on it.
+	"sysctl": {"golang.org/x/sys"},
+
 	// What judges the engine must not know it.
 	"bench":              {},
 	"bench/probe":        {"bench", "golang.org/x/sys"},
