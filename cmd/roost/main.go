@@ -85,8 +85,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newServe(), newCheck(), newGen(), newToken(),
-		unavailable("tune", "Tunes the machine for a number of connections"),
-		newBench(),
+		newTune(), newBench(),
 		newVersion())
 	return root
 }
