@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"time"
 
@@ -44,6 +45,16 @@ func connectionCap(asked int) (int, string, error) {
 			asked, limit.Cur, room, asked+reserveDescriptors)
 	}
 	return asked, "configured", nil
+}
+
+// Box is what a node asks about its machine. Its methods may be called from any goroutine, and may read some files.
+type Box interface {
+	// Capacity says how many connections the machine has room for, and what ends them: one of Causes, which is a closed
+	// list of words. 0 if it can't be told.
+	Capacity() (connections int, cause string)
+	Causes() []string
+	// KernelPerConnection is the kernel's share of one connection's memory, where that can be counted.
+	KernelPerConnection(connections int) (bytes float64, ok bool)
 }
 
 // box is what the process used before its first connection, so that a connection's share can be told from it.
@@ -103,10 +114,15 @@ func (s *Server) MemoryPerConnection() (heap, rss, kernel float64) {
 		return 0, 0, 0
 	}
 	above := func(now, before uint64) float64 { return max(0, float64(now)-float64(before)) / n }
-	held, sockets := socketBufferBytes()
-	kernel = kernelPerSocket
-	if sockets > 0 {
-		kernel += float64(held) / float64(sockets)
+	counted := false
+	if s.machine != nil {
+		kernel, counted = s.machine.KernelPerConnection(int(n))
+	}
+	if held, sockets := socketBufferBytes(); !counted {
+		kernel = kernelPerSocket
+		if sockets > 0 {
+			kernel += float64(held) / float64(sockets)
+		}
 	}
 	return above(heapBytes(), s.box.heap), above(residentBytes(), s.box.rss), kernel
 }
@@ -117,19 +133,36 @@ func (s *Server) writeBox(w io.Writer, _ *counters) {
 	for kind, v := range map[string]float64{"heap": heap, "rss": rss, "kernel": kernel} {
 		vm.WriteGaugeFloat64(w, "roost_"+labelled("memory_bytes_per_connection", "kind", kind), v)
 	}
-	gauge(w, "capacity_connections", uint64(s.limits.Connections))
-	for _, cause := range []string{"descriptors", "configured"} {
-		v := uint64(0)
-		if cause == s.capCause {
-			v = 1
-		}
-		gauge(w, labelled("capacity_limit", "cause", cause), v)
-	}
+	s.writeCapacity(w)
 	up := uint64(0)
 	if s.broker.Up() {
 		up = 1
 	}
 	gauge(w, "broker_up", up)
+}
+
+// writeCapacity writes how many connections this node can hold, and what ends them: its cap, or its machine.
+func (s *Server) writeCapacity(w io.Writer) {
+	room, cause := s.limits.Connections, s.capCause
+	causes := []string{"configured", "descriptors"}
+	if s.machine != nil {
+		if n, why := s.machine.Capacity(); why != "" && n < room {
+			room, cause = n, why
+		}
+		for _, c := range s.machine.Causes() {
+			if !slices.Contains(causes, c) {
+				causes = append(causes, c)
+			}
+		}
+	}
+	gauge(w, "capacity_connections", uint64(room))
+	for _, c := range causes {
+		v := uint64(0)
+		if c == cause {
+			v = 1
+		}
+		gauge(w, labelled("capacity_limit", "cause", c), v)
+	}
 }
 
 func (s *Server) writeTokenRefusals(w io.Writer, t *counters) {

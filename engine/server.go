@@ -76,6 +76,8 @@ type Options struct {
 	// History is how many publications the broker keeps of a room that no rule matches, 0 = none. The broker must be
 	// a fanout.History that goes by the same rules.
 	History int
+	// Box is the machine, as far as it is known; nil = only the descriptor limit is.
+	Box Box
 	// Metrics adds figures of what runs beside the server to its own, in Prometheus text format; nil = none.
 	Metrics func(io.Writer)
 	// Log is where the server speaks; nil = slog.Default.
@@ -116,6 +118,7 @@ type Server struct {
 	router        *fanout.Router
 	metrics       *serverMetrics
 	box           box
+	machine       Box
 
 	shared         bool  // there are other nodes on the broker
 	roll           *roll // nil without Presence
@@ -166,7 +169,7 @@ func New(o Options) (*Server, error) {
 		proxyLimits: proxyproto.Limits{HeaderBytes: limits.ProxyBytes}, trusted: clientaddr.NewTrust(o.Trusted), broker: o.Broker, log: o.Log, wall: o.Wall,
 		heartbeat: o.Heartbeat, drain: o.Drain, rules: o.Rooms, defaultRule: RoomRule{SlowConsumer: o.SlowConsumer, History: o.History, PresenceEvents: o.PresenceEvents},
 		anonymous: auth.Identity{User: anonymousUser, Rights: auth.All}, epoch: time.Now(),
-		drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}), stirred: make(chan struct{}, 1),
+		machine: o.Box, drained: make(chan struct{}), failed: make(chan error, 1), quit: make(chan struct{}), stirred: make(chan struct{}, 1),
 	}
 	if s.loopCount <= 0 {
 		s.loopCount = min(runtime.GOMAXPROCS(0), runtime.NumCPU()) // two loops on one processor cost a third

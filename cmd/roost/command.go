@@ -102,16 +102,3 @@ func newHelp() *cobra.Command {
 		},
 	}
 }
-
-// unavailable is a command of the contract that this version does not have.
-func unavailable(use, short string) *cobra.Command {
-	return &cobra.Command{
-		Use:                use,
-		Short:              short + " (not in this version)",
-		Args:               cobra.ArbitraryArgs,
-		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
-		RunE: func(c *cobra.Command, _ []string) error {
-			return fmt.Errorf("%s is not available in this version; %s --help shows what is", c.CommandPath(), c.Parent().CommandPath())
-		},
-	}
-}

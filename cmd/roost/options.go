@@ -12,6 +12,7 @@ import (
 	"github.com/roost-ws/roost/engine/auth"
 	"github.com/roost-ws/roost/engine/ratelimit"
 	"github.com/roost-ws/roost/protocol/handshake"
+	"github.com/roost-ws/roost/sysctl"
 )
 
 // tokenCacheEntries is how many verified tokens are remembered where checking one takes a public key, for 3 MB: a
@@ -42,6 +43,7 @@ type parts struct {
 	verifier *auth.Verifier // nil in anonymous mode
 	keySets  *keySets
 	bus      *bus
+	box      *box
 	server   *engine.Server
 }
 
@@ -67,15 +69,22 @@ func build(l *config.Loaded, log *slog.Logger, edit func(*engine.Options)) (*par
 	}
 	p.bus.connect(&l.Config, &o)
 	o.Verifier, o.Log = p.verifier, log
+	p.box = newBox("/", sysctl.ThisProcess())
+	o.Box = p.box
 	o.Metrics = func(w io.Writer) {
 		p.keySets.writeMetrics(w)
 		p.bus.writeMetrics(w)
+		p.box.writeMetrics(w)
 	}
 	if edit != nil {
 		edit(&o)
 	}
 	p.server, err = engine.New(o)
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	p.box.aim(p.server.MaxConnections(), p.server.Connections)
+	return p, nil
 }
 
 // admits says in words who may connect.

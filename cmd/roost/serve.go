@@ -124,6 +124,11 @@ func start(l *config.Loaded, log *slog.Logger, end *ending) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !l.Dev {
+		if err := p.box.check(&l.Config, log); err != nil {
+			return nil, err
+		}
+	}
 	n := &node{parts: p}
 	n.admin, err = admin.New(admin.Options{
 		Server: p.server,

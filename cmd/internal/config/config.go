@@ -39,6 +39,9 @@ const (
 	CompressionOff = "off"
 	CompressionOn  = "on"
 
+	CheckRefuse = "refuse"
+	CheckWarn   = "warn"
+
 	OfflineLocal  = "local"
 	OfflineRefuse = "refuse"
 
@@ -119,6 +122,7 @@ type Proxy struct {
 // Limits are the bounds on clients and their messages.
 type Limits struct {
 	Connections         int
+	Check               string
 	ConnectionsPerIP    int
 	ConnectionsPerUser  int
 	HandshakesPerSecond float64

@@ -135,6 +135,8 @@ func (l *Limits) settings() []setting {
 	return []setting{
 		{key: "connections", field: &l.Connections, def: "0", bounds: "0..100000000",
 			doc: "how many connections may be open; 0 is what the descriptor limit leaves after a reserve"},
+		{key: "check", field: &l.Check, def: CheckRefuse, words: []string{CheckRefuse, CheckWarn},
+			doc: "what happens when this box does not hold limits.connections (roost tune check): refuse to start, or warn; without limits.connections it is a warning"},
 		{key: "connections_per_ip", field: &l.ConnectionsPerIP, def: "0", bounds: "0..100000000",
 			doc: "how many may be open from one address, a /64 of IPv6; 0 is no limit"},
 		{key: "connections_per_user", field: &l.ConnectionsPerUser, def: "0", bounds: "0..100000000",

@@ -63,6 +63,7 @@ var contractDefaults = map[string]any{
 	"compression.mode":             "off",
 	"compression.threshold":        Size(256),
 	"broker.url":                   URL("memory:"),
+	"limits.check":                 "refuse",
 	"broker.offline":               "local",
 	"broker.linger":                10 * time.Second,
 	"presence.ttl":                 60 * time.Second,
