@@ -165,6 +165,9 @@ func TestPresenceClosesWithoutAServer(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatalf("%s: Close does not return", name)
 		}
+		if s := p.Stats(); s.Pending != 0 || s.Failed == 0 {
+			t.Errorf("%s: %+v, want that all that waited is counted as lost", name, s)
+		}
 		server.Restart()
 	}
 }

@@ -134,6 +134,7 @@ func (l *presenceLane) write() {
 func (l *presenceLane) writeAll(changes []presenceChange) {
 	for rest := changes; len(rest) > 0; {
 		if l.p.life.Load() == presenceClosed && (l.down || l.p.abandons.Load()) {
+			l.giveUp(rest)
 			break
 		}
 		b := newPresenceBatch(l)
@@ -150,6 +151,18 @@ func (l *presenceLane) writeAll(changes []presenceChange) {
 	if cap(changes) <= 1<<14 { // one flood does not cost its memory for ever
 		l.spare = changes[:0]
 	}
+}
+
+// giveUp counts changes that are not written any more.
+func (l *presenceLane) giveUp(changes []presenceChange) {
+	lost := 0
+	for i := range changes {
+		lost += changes[i].weight()
+	}
+	l.mu.Lock()
+	l.pending -= lost
+	l.mu.Unlock()
+	l.p.counters.failed.Add(uint64(lost))
 }
 
 // settle counts what came of a batch.
