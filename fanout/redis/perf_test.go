@@ -1,0 +1,139 @@
+package redis_test
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/roost-ws/roost/fanout"
+	"github.com/roost-ws/roost/fanout/fanouttest"
+	"github.com/roost-ws/roost/fanout/redis"
+	"github.com/roost-ws/roost/fanout/redis/redistest"
+)
+
+// A node's side of one server costs little memory: what New and Start add, over several brokers.
+func TestCostOfAServer(t *testing.T) {
+	const brokers, most = 20, 8 << 20
+	server := redistest.Start(t)
+	start := func() *redis.Broker {
+		b := open(t, "redis://"+server.Addr)
+		if err := b.Start(fanouttest.NewLedger().Hearing()); err != nil {
+			t.Fatal(err)
+		}
+		subscribe(t, b, "a")
+		return b
+	}
+	all := []*redis.Broker{start()} // what is only once is there then
+	heap, resident := memory(t)
+	for range brokers {
+		all = append(all, start())
+	}
+	heapThen, residentThen := memory(t)
+	for _, b := range all {
+		_ = b.Close()
+	}
+	heapEach, residentEach := (heapThen-heap)/brokers, (residentThen-resident)/brokers
+	t.Logf("one server costs %d KiB of heap, %d KiB resident", heapEach>>10, residentEach>>10)
+	if (heapEach > most || residentEach > most) && !raceEnabled {
+		t.Errorf("one server costs %d bytes of heap and %d resident, want at most %d", heapEach, residentEach, most)
+	}
+}
+
+func memory(t *testing.T) (heap, resident int) {
+	t.Helper()
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip("the resident memory is not told here")
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(m.HeapAlloc), pages * os.Getpagesize()
+}
+
+// Publications a second through one Redis that has two nodes, against redis-benchmark publishing the same bytes to the
+// same nodes with as many on their way.
+func TestCostOfPublishing(t *testing.T) {
+	if os.Getenv("ROOST_PERF") != "1" || raceEnabled {
+		t.Skip("measures speed: set ROOST_PERF=1 on a quiet machine, as make bench does")
+	}
+	const rounds, count, window, wanted = 5, 200_000, 512, 0.8
+	server := redistest.Start(t)
+	sinks := [2]*countingSink{{}, {}}
+	var nodes [2]*redis.Broker
+	for i := range nodes {
+		nodes[i] = open(t, "redis://"+server.Addr)
+		if err := nodes[i].Start(sinks[i]); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = nodes[i].Close() }()
+		subscribe(t, nodes[i], "hot")
+	}
+	heard := func() int64 { return min(sinks[0].heard.Load(), sinks[1].heard.Load()) }
+	// The time is over when both nodes have heard everything.
+	measure := func(publish func()) float64 {
+		before, began := heard(), time.Now()
+		publish()
+		redistest.Wait(t, "all is heard", func() bool { return heard() >= before+count })
+		return count / time.Since(began).Seconds()
+	}
+	payload := strings.Repeat("x", 125)
+	envelope := string(fanout.AppendEnvelope(nil, &fanout.Publication{Kind: fanout.Text, Time: 1, Data: []byte(payload)}))
+	var ours, theirs []float64
+	for range rounds {
+		ours = append(ours, measure(func() { publishWindowed(nodes[0], payload, count, window) }))
+		theirs = append(theirs, measure(func() { redisBenchmark(t, server, envelope, count, window) }))
+	}
+	slices.Sort(ours)
+	slices.Sort(theirs)
+	ratio := ours[rounds/2] / theirs[rounds/2]
+	t.Logf("publications a second: %.0f, redis-benchmark %.0f, ratio %.2f", ours[rounds/2], theirs[rounds/2], ratio)
+	if ratio < wanted {
+		t.Errorf("the ratio is %.2f, want %.2f: ours %.0f, redis-benchmark's %.0f", ratio, wanted, ours, theirs)
+	}
+}
+
+// countingSink counts what it hears.
+type countingSink struct{ heard atomic.Int64 }
+
+func (s *countingSink) HandlePublication(*fanout.Publication)  { s.heard.Add(1) }
+func (s *countingSink) HandleGap(string, fanout.Position)      {}
+func (s *countingSink) Published(_ fanout.Position, err error) {}
+
+// publishWindowed publishes with at most window publications on their way.
+func publishWindowed(b *redis.Broker, payload string, count, window int) {
+	free := make(chan struct{}, window)
+	done := completion(func(error) { <-free })
+	p := &fanout.Publication{Room: "hot", Kind: fanout.Text, Time: 1, Data: []byte(payload)}
+	for range count {
+		free <- struct{}{}
+		b.Publish(p, done)
+	}
+	for range window {
+		free <- struct{}{}
+	}
+}
+
+var perSecond = regexp.MustCompile(`([0-9.]+) requests per second`)
+
+func redisBenchmark(t *testing.T, server *redistest.Server, envelope string, count, window int) {
+	t.Helper()
+	host, port, _ := strings.Cut(server.Addr, ":")
+	out, err := exec.Command("redis-benchmark", "-h", host, "-p", port, "-n", strconv.Itoa(count), "-c", "1", // #nosec G204: the test's own words
+		"-P", strconv.Itoa(window), "PUBLISH", "roost:room:hot", envelope).CombinedOutput()
+	if err != nil || !perSecond.Match(out) {
+		t.Fatalf("redis-benchmark: %v\n%s", err, out)
+	}
+}
