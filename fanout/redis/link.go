@@ -305,11 +305,21 @@ func (l *link) subscribe(line *line, batch []request) {
 				err = fmt.Errorf("%w: %w", errAway, err) // trying it again does no harm
 			}
 		} else {
-			l.b.parts[g.index].add(g.rooms)
+			l.joined(l.b.parts[g.index], g.rooms)
 		}
 		for _, done := range g.done {
 			done(err)
 		}
+	}
+}
+
+// joined adds rooms that were subscribed to their part. If the part has moved to another link meanwhile, that one may
+// have subscribed without them, and has to begin again.
+func (l *link) joined(part *part, rooms []string) {
+	part.add(rooms)
+	if l.b.layout.cluster && part.owner() != l {
+		part.believe(nil)
+		l.b.unsettle()
 	}
 }
 

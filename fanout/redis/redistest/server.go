@@ -28,7 +28,8 @@ import (
 // patience is how long anything may take that has to happen. Only a failing test waits as long.
 const patience = 20 * time.Second
 
-// Server is one redis-server. Addr stays the same when it is restarted, and what it held is gone then.
+// Server is one redis-server. Addr stays the same when it is restarted, and what it held is gone then, unless the test
+// asked for appendonly.
 type Server struct {
 	Addr string
 
@@ -64,11 +65,12 @@ func start(t testing.TB, program string, settings []string) *Server {
 		port := freePort(t)
 		s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), t: t, program: program, dir: t.TempDir()}
 		s.config = filepath.Join(s.dir, "redis.conf")
-		lines := append([]string{"bind 127.0.0.1", "port " + strconv.Itoa(port), "dir " + s.dir, "daemonize no",
-			"logfile " + s.log(), "loglevel notice"}, settings...)
+		lines := []string{"bind 127.0.0.1", "port " + strconv.Itoa(port), "dir " + s.dir, "daemonize no",
+			"logfile " + s.log(), "loglevel notice"}
 		if program == "redis-server" {
 			lines = append(lines, `save ""`, "appendonly no", "repl-diskless-sync-delay 0")
 		}
+		lines = append(lines, settings...)
 		if err := os.WriteFile(s.config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +184,7 @@ func (s *Server) end(signal syscall.Signal) {
 	}
 }
 
-// Restart ends the server if it runs, and starts it again, empty, on the same address.
+// Restart ends the server if it runs, and starts it again on the same address.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
