@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/roost-ws/roost/fanout"
 	"github.com/roost-ws/roost/fanout/fanouttest"
@@ -55,6 +56,7 @@ func TestCluster(t *testing.T) {
 	}, fanouttest.OneBus)
 	t.Run("partitions", func(t *testing.T) { partitionsAreWhereRedisSays(t, g, url) })
 	t.Run("moved slots", func(t *testing.T) { slotsMove(t, g, url) })
+	t.Run("subscribing while a slot moves", func(t *testing.T) { subscribingWhileASlotMoves(t, g, url) })
 }
 
 // A backend computes the channel by Redis's own command.
@@ -99,6 +101,53 @@ func slotsMove(t *testing.T, g *redistest.Cluster, url string) {
 		s.heard("after move "+strconv.Itoa(round+1), 20)
 	}
 	s.check()
+}
+
+// Rooms of one partition are subscribed while its slot goes around; whoever is refused tries again. In the end each of
+// them is heard.
+func subscribingWhileASlotMoves(t *testing.T, g *redistest.Cluster, url string) {
+	const rooms, moves = 400, 6
+	b := open(t, url)
+	hearing := fanouttest.NewLedger().Hearing()
+	if err := b.Start(hearing); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	layout := b.Layout()
+	var names []string
+	for i := 0; len(names) < rooms; i++ {
+		if name := "moving." + strconv.Itoa(i); layout.Part(name) == 7 {
+			names = append(names, name)
+		}
+	}
+	subscribed := make(chan int, 1)
+	go func() {
+		refused := 0
+		for _, name := range names {
+			for {
+				answer := make(chan error, 1)
+				b.Subscribe(name, func(err error) { answer <- err })
+				if <-answer == nil {
+					break
+				}
+				refused++
+				time.Sleep(time.Millisecond) // as a client would
+			}
+			time.Sleep(2 * time.Millisecond) // a rate, so that the moves are in between
+		}
+		subscribed <- refused
+	}()
+	for range moves {
+		move(t, g, layout.Slot(7))
+	}
+	t.Logf("%d rooms are subscribed, after %d refusals", rooms, <-subscribed)
+	for _, name := range names {
+		redistest.Wait(t, name+" is heard", func() bool {
+			_ = publish(t, b, name, "x") // refused while the broker learns of the last move
+			n, _ := hearing.Heard(name)
+			return n > 0
+		})
+	}
 }
 
 // move gives a slot and its keys to the next master, as redis-cli's reshard does for many.

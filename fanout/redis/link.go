@@ -202,10 +202,11 @@ func (l *link) serve(line *line) {
 	l.b.log.Log(context.Background(), level, "connected to redis", "server", l.name, "address", line.address,
 		"rooms", rooms, "took", time.Since(began))
 	if l.b.lines.Mode == Sentinel {
+		ctx, cancel := context.WithCancel(l.ctx)
 		var watching sync.WaitGroup
-		watching.Go(func() { l.watch(line) })
+		watching.Go(func() { l.watch(ctx, line) })
 		defer watching.Wait()
-		defer line.cut()
+		defer cancel()
 	}
 	l.exchanges(line)
 }

@@ -57,19 +57,17 @@ func (s *sentinels) ask(ctx context.Context, host string) (string, error) {
 	return net.JoinHostPort(pair[0], pair[1]), nil
 }
 
-// watch gives the line up when the sentinels name another master. It ends with the line.
-func (l *link) watch(line *line) {
+// watch gives the line up when the sentinels name another master. It ends with ctx.
+func (l *link) watch(ctx context.Context, line *line) {
 	tick := time.NewTicker(sentinelPause)
 	defer tick.Stop()
 	for {
 		select {
-		case <-line.dead:
-			return
-		case <-l.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if address, err := l.find(l.ctx); err == nil && address != line.address {
+		if address, err := l.find(ctx); err == nil && address != line.address {
 			line.blame(fmt.Errorf("the sentinels name %s as master now", address))
 			line.cut()
 			return
