@@ -136,8 +136,8 @@ func (b *Broker) check() error {
 	return nil
 }
 
-// Publish implements [fanout.Broker]. The error wraps ErrDown (and fanout.ErrDown if nothing was sent), ErrTooLarge, fanout.ErrBusy or fanout.ErrClosed, or is
-// Redis's own. When the connection broke before the answer came, the publication may have been taken all the same.
+// Publish implements [fanout.Broker]. The error wraps ErrDown (and fanout.ErrDown if nothing was sent), ErrTooLarge,
+// fanout.ErrBusy or fanout.ErrClosed, or is Redis's own. When the connection broke before the answer came, the publication may have been taken all the same.
 func (b *Broker) Publish(p *fanout.Publication, done fanout.Completion) {
 	err := b.check()
 	if err == nil {

@@ -38,7 +38,7 @@ func (b *Broker) lost(action string, err error) error {
 	case errors.Is(err, ErrDown):
 		return fmt.Errorf("%s: %w", action, err)
 	case moved(err):
-		return fmt.Errorf("%s: %w: the cluster is changing: %w", action, ErrDown, err)
+		return fmt.Errorf("%s: %w: the cluster is changing: %w", action, errAway, err) // it did nothing
 	case isAnswer(err):
 		return fmt.Errorf("%s: redis answers %w", action, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,10 +121,12 @@ func subscribingWhileASlotMoves(t *testing.T, g *redistest.Cluster, url string) 
 			names = append(names, name)
 		}
 	}
+	var done atomic.Int64
 	subscribed := make(chan int, 1)
 	go func() {
 		refused := 0
-		for _, name := range names {
+		for i, name := range names {
+			done.Store(int64(i))
 			for {
 				answer := make(chan error, 1)
 				b.Subscribe(name, func(err error) { answer <- err })
@@ -133,21 +136,25 @@ func subscribingWhileASlotMoves(t *testing.T, g *redistest.Cluster, url string) 
 				refused++
 				time.Sleep(time.Millisecond) // as a client would
 			}
-			time.Sleep(2 * time.Millisecond) // a rate, so that the moves are in between
 		}
+		done.Store(rooms)
 		subscribed <- refused
 	}()
-	for range moves {
+	for i := range int64(moves) {
+		redistest.Wait(t, "some rooms are subscribed", func() bool { return done.Load() >= i*rooms/moves })
 		move(t, g, layout.Slot(7))
 	}
 	t.Logf("%d rooms are subscribed, after %d refusals", rooms, <-subscribed)
-	for _, name := range names {
-		redistest.Wait(t, name+" is heard", func() bool {
-			_ = publish(t, b, name, "x") // refused while the broker learns of the last move
-			n, _ := hearing.Heard(name)
-			return n > 0
-		})
-	}
+	redistest.Wait(t, "all rooms are heard", func() bool {
+		silent := 0
+		for _, name := range names {
+			if n, _ := hearing.Heard(name); n == 0 {
+				silent++
+				_ = publish(t, b, name, "x") // refused while the broker learns of the last move
+			}
+		}
+		return silent == 0
+	})
 }
 
 // move gives a slot and its keys to the next master, as redis-cli's reshard does for many.
