@@ -140,9 +140,9 @@ func (r *reader) validateLimits() {
 }
 
 // brokerSchemes are the buses of contract section 1; those behind the first servedSchemes are not in this version.
-var brokerSchemes = []string{"redis", "rediss", "redis+cluster", "redis+sentinel", "nats", "amqp", "kafka"}
+var brokerSchemes = []string{"redis", "rediss", "redis+cluster", "redis+sentinel", "rediss+cluster", "rediss+sentinel", "nats", "amqp", "kafka"}
 
-const servedSchemes = 4
+const servedSchemes = 6
 
 func (r *reader) validateBroker() {
 	address := string(r.cfg.Broker.URL)

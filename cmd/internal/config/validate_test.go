@@ -66,10 +66,11 @@ func TestCrossRules(t *testing.T) {
 
 func TestUnavailable(t *testing.T) {
 	for file, want := range map[string]string{
-		"broker.url: nats://host:4222":                     "roost.yaml:1: broker.url: nats is not available in this version; write an address that begins with redis, rediss, redis+cluster or redis+sentinel and ://",
-		"broker.url: kafka://user:pass@host":               "roost.yaml:1: broker.url: kafka is not available in this version; write an address that begins with redis, rediss, redis+cluster or redis+sentinel and ://",
+		"broker.url: nats://host:4222":                     "roost.yaml:1: broker.url: nats is not available in this version; write an address that begins with redis, rediss, redis+cluster, redis+sentinel, rediss+cluster or rediss+sentinel and ://",
+		"broker.url: kafka://user:pass@host":               "roost.yaml:1: broker.url: kafka is not available in this version; write an address that begins with redis, rediss, redis+cluster, redis+sentinel, rediss+cluster or rediss+sentinel and ://",
 		"broker.url: redis://user:pass@host:6379":          "",
 		"broker.url: redis+cluster://a,b,c":                "",
+		"broker.url: rediss+sentinel://a,b/master":         "",
 		"history.size: 1":                                  "",
 		"presence.events: true":                            "",
 		"rooms: [{match: a}, {match: b, history.size: 1}]": "",
