@@ -16,7 +16,7 @@ type Stop struct {
 // Forecast lists what ends the connections, the lowest number first: each cause once, those left out that can't be
 // told or that have no limit. It takes some microseconds, so that a node may ask again with each sample:
 //
-//	facts.Live = sampler.Sample()
+//	sampler.Refresh(facts)
 //	stops := sysctl.Forecast(facts, target)
 //
 // With Target.Held the numbers include the connections that are there, and with what has been measured of them

@@ -106,6 +106,37 @@ func TestHeldMovesTheForecast(t *testing.T) {
 	}
 }
 
+// TestRefreshMovesTheForecast: what others take meanwhile is no longer there for connections.
+func TestRefreshMovesTheForecast(t *testing.T) {
+	root := plant(t, tuned())
+	facts, sampler, target := Read(root, properProcess), NewSampler(root), proper
+	number := func(cause Cause) uint64 {
+		n, _ := room(Forecast(facts, target), cause)
+		return n
+	}
+	causes := []Cause{CauseFileMax, CauseConntrack, CauseMemory, CauseCgroupMemory}
+	before := map[Cause]uint64{}
+	for _, cause := range causes {
+		before[cause] = number(cause)
+	}
+	sampler.Refresh(facts)
+	for _, cause := range causes {
+		if n := number(cause); n != before[cause] || n == 0 {
+			t.Errorf("%s: %d, with nothing changed, was %d", cause, n, before[cause])
+		}
+	}
+	lay(t, root, files{
+		"/proc/sys/fs/file-nr": "3048 0 2000000\n", sysctlPath("net.netfilter.nf_conntrack_count"): "1120\n",
+		"/proc/meminfo": "MemAvailable: 13000000 kB\n", group + "memory.current": "1100000000\n",
+	})
+	sampler.Refresh(facts)
+	for _, cause := range causes {
+		if n := number(cause); n >= before[cause] {
+			t.Errorf("%s: %d, with less left, was %d", cause, n, before[cause])
+		}
+	}
+}
+
 func TestHeadline(t *testing.T) {
 	for _, c := range []struct {
 		name  string

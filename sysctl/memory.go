@@ -110,7 +110,7 @@ func (f *Facts) holdsMemory(t *Target, room Figure) Figure {
 }
 
 func judgeMemory(f *Facts, t *Target, room Figure, name string) Finding {
-	if !room.Known {
+	if !room.limited() {
 		return missing("memory")
 	}
 	more := float64(max(0, t.Connections-t.Held))

@@ -59,6 +59,12 @@ func NewSampler(root string) *Sampler {
 // Sample reads the live values: a dozen small files, a few tenths of a millisecond.
 func (s *Sampler) Sample() Live { return sample(s.tree, s.groups) }
 
+// Refresh brings what moves in facts up to date: the live values, and what the control group allows and counts. The
+// facts are the caller's; nobody else may look at them meanwhile.
+func (s *Sampler) Refresh(f *Facts) {
+	f.Live, f.Cgroup = s.Sample(), readCgroup(s.tree, s.groups)
+}
+
 // KernelMemory is what the kernel held for sockets when l was read, by control group where that is worth more than
 // an estimate.
 func (s *Sampler) KernelMemory(l Live) KernelMemory { return kernelMemory(l, s.byGroup, s.page) }
