@@ -156,14 +156,19 @@ func (l *link) publish(batch []outgoing) {
 		return
 	}
 	builder, epoch := line.client.B(), l.b.epochs.next()
+	// Not memory that is used again: when a connection breaks, rueidis may read it still when it has answered.
 	commands := make([]rueidis.Completed, len(batch))
+	room, channel := "", ""
 	for i, p := range batch {
 		if p.kept.Size > 0 {
 			keys, args := l.b.keeping(p, line.run, epoch)
 			commands[i] = publishScript.called(builder, keys, args...)
-		} else {
-			commands[i] = l.b.publishing(builder, p)
+			continue
 		}
+		if p.room != room || channel == "" { // many in a row are often for one room
+			room, channel = p.room, l.b.layout.Channel(p.room)
+		}
+		commands[i] = l.b.publishing(builder, channel, p.envelope)
 	}
 	answers := line.client.DoMulti(context.Background(), commands...)
 	if i := firstUnknown(answers); i >= 0 {
@@ -178,12 +183,11 @@ func (l *link) publish(batch []outgoing) {
 	}
 }
 
-func (b *Broker) publishing(builder rueidis.Builder, p outgoing) rueidis.Completed {
-	channel := b.layout.Channel(p.room)
+func (b *Broker) publishing(builder rueidis.Builder, channel, envelope string) rueidis.Completed {
 	if b.layout.cluster {
-		return builder.Spublish().Channel(channel).Message(p.envelope).Build()
+		return builder.Spublish().Channel(channel).Message(envelope).Build()
 	}
-	return builder.Publish().Channel(channel).Message(p.envelope).Build()
+	return builder.Publish().Channel(channel).Message(envelope).Build()
 }
 
 func (b *Broker) keeping(p outgoing, run, epoch string) (keys, args []string) {
