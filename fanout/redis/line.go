@@ -18,7 +18,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// linePublish and lineSubscribe are what a line dials; a third dial would be rueidis mending a connection by itself.
+// lineConnections is how many connections a line dials; a third would be rueidis mending one by itself.
 const lineConnections = 2
 
 // line is two connections to one server: client's carries publications and other commands, subscriber's all that has
