@@ -1,0 +1,294 @@
+package e2e
+
+import (
+	"fmt"
+
+	"testing"
+	"time"
+
+	"github.com/roost-ws/roost/fanout/redis/redistest"
+)
+
+const (
+	// memberRooms is how many rooms a member is in, and roomMates how many members of a node a room has.
+	memberRooms = 100
+	roomMates   = 2
+	// heardAgainWithin is how long rooms may take to be one over the nodes again once Redis is back, and
+	// heardAgainLate what a busy machine may add.
+	heardAgainWithin = 5 * time.Second
+	heardAgainLate   = 15 * time.Second
+)
+
+// faultRooms is how many rooms are on each node.
+func faultRooms() int {
+	if soaks() {
+		return 10_000
+	}
+	return 1000
+}
+
+// pair is two nodes on one bus with the same rooms: each room has two members on each node, which tells what is
+// carried by the bus from what stays on a node.
+type pair struct {
+	*fleet
+	said    *transcript
+	members []*member
+	here    map[string][]*member // of each node, by room
+	there   map[string][]*member
+	talking *conversation
+}
+
+// startPair starts nodes, lets all members in, and has them talk.
+func startPair(t *testing.T, bus *redistest.Server, rooms int, perSecond float64, settings ...string) *pair {
+	t.Helper()
+	p := &pair{fleet: startFleet(t, bus, []string{"here", "there"}, settings...), said: newTranscript(),
+		here: map[string][]*member{}, there: map[string][]*member{}}
+	for first := 0; first < rooms; first += memberRooms {
+		var names []string
+		for i := first; i < min(first+memberRooms, rooms); i++ {
+			names = append(names, fmt.Sprint("room-", i))
+		}
+		for i := range 2 * roomMates {
+			side, node := p.here, p.nodes[0]
+			if i%2 == 1 {
+				side, node = p.there, p.nodes[1]
+			}
+			m := newMember(t, p.said, node.door(), fmt.Sprintf("u%d-%d", first, i), names...)
+			p.members = append(p.members, m)
+			for _, name := range names {
+				side[name] = append(side[name], m)
+			}
+		}
+	}
+	enterAll(t, p.members)
+	p.talking = talk(p.members, perSecond)
+	return p
+}
+
+// heardFrom is the last number of user that m heard in room.
+func (m *member) heardFrom(room, user string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	record := m.places[room].record
+	for i := len(record) - 1; i >= 0; i-- {
+		if record[i].kind == heard && record[i].user == user {
+			return record[i].number
+		}
+	}
+	return 0
+}
+
+// connected waits until what is said in every room on either node is heard on the other.
+func (p *pair) connected(t *testing.T) time.Duration {
+	t.Helper()
+	type way struct {
+		room     string
+		from, to *member
+	}
+	var open []way
+	for room, mates := range p.here {
+		open = append(open, way{room, mates[0], p.there[room][0]}, way{room, p.there[room][0], mates[0]})
+	}
+	began := make([]int, len(open)) // what was heard before Redis was back does not count
+	for i, w := range open {
+		began[i] = w.to.heardFrom(w.room, w.from.user)
+	}
+	begin := time.Now()
+	for {
+		var left []way
+		var leftBegan []int
+		for i, w := range open {
+			if w.to.heardFrom(w.room, w.from.user) <= began[i] {
+				left, leftBegan = append(left, w), append(leftBegan, began[i])
+			}
+		}
+		if open, began = left, leftBegan; len(open) == 0 {
+			return time.Since(begin)
+		}
+		if took := time.Since(begin); took > heardAgainWithin+heardAgainLate {
+			t.Fatalf("%d rooms are not heard over the nodes %v after Redis is back, %s from %s to %s", len(open), took, open[0].room, open[0].from.user, open[0].to.user)
+		}
+		for _, w := range open {
+			w.from.publish(w.room)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// heardLocally waits until what a member says is heard by another one of its node, while there is no bus.
+func (p *pair) heardLocally(t *testing.T) {
+	t.Helper()
+	for _, side := range []map[string][]*member{p.here, p.there} {
+		for _, room := range []string{"room-0", fmt.Sprint("room-", len(side)-1)} {
+			from, to := side[room][0], side[room][1]
+			before := to.heardFrom(room, from.user)
+			await(t, tunnelWithin, "members of one node hear each other in "+room, func() bool {
+				from.publish(room)
+				return to.heardFrom(room, from.user) > before+3
+			})
+		}
+	}
+}
+
+// refusals counts the sayings that were answered with a code.
+func (p *pair) refusals(code string) (n int) {
+	for _, m := range p.members {
+		m.mu.Lock()
+		n += m.codes["publish "+code]
+		m.mu.Unlock()
+	}
+	return n
+}
+
+// undisturbed fails the test if a member lost its connection, and counts the holes that were told.
+func (p *pair) undisturbed(t *testing.T) (holes int) {
+	t.Helper()
+	for _, m := range p.members {
+		ends, told := m.lost()
+		holes += told
+		if len(ends) > 0 {
+			t.Errorf("%s on %s lost its connection: %v", m.user, m.on(), ends)
+		}
+	}
+	return holes
+}
+
+// TestRedisRestarts takes Redis away from nodes with many rooms and gives it back, five times, while everybody talks.
+// It goes wrong when a client is disconnected or left in the belief that it heard everything, when members of one node
+// can't talk meanwhile, and when a room does not come back.
+//
+//	ROOST_SOAK=1 go test -count 1 -timeout 30m -run TestRedis ./cmd/roost/e2e    10,000 rooms on each node
+func TestRedisRestarts(t *testing.T) {
+	manyProcesses(t)
+	for _, offline := range []string{"local", "refuse"} {
+		t.Run(offline, func(t *testing.T) {
+			bus := redistest.Start(t)
+			p := startPair(t, bus, faultRooms(), 5, "broker.offline="+offline)
+			times := 5
+			if offline == "refuse" && !soaks() {
+				times = 2
+			}
+			var slowest time.Duration
+			for range times {
+				bus.Kill()
+				if offline == "local" {
+					p.heardLocally(t)
+				} else {
+					before := p.refusals("unavailable")
+					await(t, tunnelWithin, "what is said is refused", func() bool { return p.refusals("unavailable") > before+10 })
+				}
+				bus.Restart()
+				slowest = max(slowest, p.connected(t))
+			}
+			p.talking.end(t, p.members)
+			heard := p.said.agree(t, p.members)
+			holes := p.undisturbed(t)
+			if slowest > heardAgainWithin*fraction {
+				t.Errorf("rooms are heard over the nodes again %v after Redis is back, want %v", slowest, heardAgainWithin)
+			}
+			if holes < len(p.here) {
+				t.Errorf("%d holes were told of %d rooms that lost Redis %d times", holes, len(p.here), times)
+			}
+			all, fine := p.said.count(taken)
+			// What was on its way to Redis when it died may have been published or not, and is not said again.
+			if refused := p.refusals("unavailable"); offline == "local" && refused > all/100 {
+				t.Errorf("%d of %d publications were refused by nodes that stay local", refused, all)
+			}
+			t.Logf("%d rooms on each of two nodes, Redis killed %d times: %d of %d publications taken, %d notes, %d holes told; all rooms heard again after at most %v",
+				len(p.here), times, fine, all, heard, holes, slowest.Round(time.Millisecond))
+		})
+	}
+}
+
+// TestRedisBreaks cuts all connections to Redis five times while everybody talks in rooms that keep history. It goes
+// wrong when anything that was taken is missing anywhere in the end, or anybody is told of a hole for nothing. Then it
+// kills Redis, which begins every stream anew, whether it kept its data or not: the last of what it had acknowledged
+// may not be among them. It goes wrong when a member is not told of that.
+func TestRedisBreaks(t *testing.T) {
+	manyProcesses(t)
+	bus := redistest.Start(t)
+	p := startPair(t, bus, faultRooms(), 5, "history.size=1000")
+	var slowest time.Duration
+	for range 5 {
+		before := p.losses(t)
+		for _, kind := range []string{"pubsub", "normal"} {
+			bus.Do("CLIENT", "KILL", "TYPE", kind)
+		}
+		await(t, tunnelWithin, "both nodes have lost Redis", func() bool { return p.losses(t) >= before+2 })
+		slowest = max(slowest, p.connected(t))
+	}
+	p.complete(t, slowest)
+	if t.Failed() {
+		return
+	}
+	p.talking = talk(p.members, 5)
+	bus.Kill()
+	before := p.refusals("unavailable")
+	await(t, tunnelWithin, "what is said is refused", func() bool { return p.refusals("unavailable") > before+10 })
+	bus.Restart()
+	back := p.connected(t)
+	p.talking.end(t, p.members)
+	p.said.agree(t, p.members)
+	if holes, want := p.undisturbed(t), len(p.members)*memberRooms; holes < want {
+		t.Errorf("%d holes were told, want one for each room of each member, %d", holes, want)
+	}
+	t.Logf("all rooms heard again %v after a restart of Redis", back.Round(time.Millisecond))
+}
+
+// losses is how often nodes lost Redis.
+func (p *pair) losses(t *testing.T) (n float64) {
+	t.Helper()
+	for _, s := range p.nodes {
+		n += s.figure(t, "roost_broker_losses_total")
+	}
+	return n
+}
+
+// complete ends a test with history, in which nobody was told of a hole and nothing is missing.
+func (p *pair) complete(t *testing.T, slowest time.Duration) {
+	t.Helper()
+	p.talking.end(t, p.members)
+	heard := p.said.agree(t, p.members)
+	if holes := p.undisturbed(t); holes > 0 {
+		t.Errorf("%d holes were told in rooms with history", holes)
+	}
+	all, fine := p.said.count(taken)
+	t.Logf("%d rooms on each of two nodes: %d of %d publications taken, %d notes, nothing missing; all rooms heard again after at most %v",
+		len(p.here), fine, all, heard, slowest.Round(time.Millisecond))
+}
+
+// TestRedisStalls stops Redis for three seconds, with so little room for what it owes a node that it cuts the node off
+// when it goes on. It goes wrong in the same ways.
+func TestRedisStalls(t *testing.T) {
+	manyProcesses(t)
+	for _, keep := range []int{0, 1000} {
+		t.Run(fmt.Sprint("history of ", keep), func(t *testing.T) {
+			bus := redistest.Start(t)
+			p := startPair(t, bus, faultRooms()/5, 20, fmt.Sprint("history.size=", keep))
+			var slowest time.Duration
+			for range 2 {
+				before := p.losses(t)
+				bus.Do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 4096 4096 1")
+				bus.Pause()
+				time.Sleep(3 * time.Second) // the stall itself
+				bus.Continue()
+				await(t, tunnelWithin, "a node is cut off", func() bool { return p.losses(t) > before })
+				bus.Do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 33554432 8388608 60") // what it is as installed
+				slowest = max(slowest, p.connected(t))
+			}
+			if keep > 0 {
+				p.complete(t, slowest)
+				return
+			}
+			p.talking.end(t, p.members)
+			heard := p.said.agree(t, p.members)
+			holes := p.undisturbed(t)
+			if holes == 0 {
+				t.Error("nodes were cut off, and nobody was told of a hole")
+			}
+			all, fine := p.said.count(taken)
+			t.Logf("%d of %d publications taken, %d notes; nodes were cut off %v times, %d holes told; all rooms heard again after at most %v",
+				fine, all, heard, p.losses(t), holes, slowest.Round(time.Millisecond))
+		})
+	}
+}
