@@ -9,7 +9,8 @@ type KernelSource string
 const (
 	// KernelByGroup is by the control group: its slab objects and its socket buffers, nobody else's.
 	KernelByGroup KernelSource = "cgroup"
-	// KernelBySockets multiplies the sockets of this network namespace with what one takes, and adds the buffers.
+	// KernelBySockets multiplies the sockets of this network namespace with what one takes, and adds the buffers of
+	// TCP, which are counted for the whole machine alone: on one that does little else they are the node's.
 	KernelBySockets KernelSource = "sockets"
 	// KernelUnknown is when not even the sockets can be counted.
 	KernelUnknown KernelSource = ""

@@ -221,11 +221,11 @@ func memoryCases() []rowCase {
 	always := func(ptes string) files {
 		return files{hugePages + "enabled": "[always] madvise never\n", maxPtesNone: ptes}
 	}
-	// 200,000 x (531 + 4,100 + 384) B + 19.2 MB = 1,022.2 MB, and a page each beside it 1,841.4 MB.
+	// 200,000 x (531 + 4,100 + 384) B + 22 MB = 1,025.0 MB, and a page each beside it 1,844.2 MB.
 	return []rowCase{
 		{row: "memory", name: "no page of buffer each", want: Warn, edit: memory("1700000", "0"), says: "with a page of buffer each 1.84 GB"},
-		{row: "memory", name: "too little", want: Fail, edit: memory("998000", "0"), says: "200,000 x 5015 B"},
-		{row: "memory", name: "just enough", want: Warn, edit: memory("998500", "0")},
+		{row: "memory", name: "too little", want: Fail, edit: memory("1000500", "0"), says: "200,000 x 5015 B"},
+		{row: "memory", name: "just enough", want: Warn, edit: memory("1001500", "0")},
 		{row: "memory", name: "half is there already", want: Warn, edit: memory("600000", "0"), target: func(t *Target) { t.Held = 100_000 }, says: "100,000 x"},
 		{row: "memory", name: "a costlier connection", want: Fail, edit: memory("2000000", "0"), target: func(t *Target) { t.UserBytes = 20_000 }},
 		{row: "memory", name: "an old kernel", want: Skip, edit: files{"/proc/meminfo": "MemTotal: 16384000 kB\nSwapTotal: 0 kB\n"}},

@@ -117,8 +117,8 @@ const kernelPerSocket = 4100
 var costs = map[Role]struct{ base, user float64 }{
 	// A node: what one more takes with a token and in one of 1,000 rooms (go test ./engine -run
 	// TestMemoryPerConnection), and what is left of roost serve when that is taken from its resident memory with
-	// 2,000, 9,000 and 18,000 of them a minute after they came.
-	Node: {base: 19_200_000, user: 531},
+	// 2,000 and 18,000 of them a minute after they came. Two thirds of the base are the program itself.
+	Node: {base: 22_000_000, user: 531},
 	// HAProxy: its two buffers of 16 KiB (tune.bufsize) for a connection that moves data. An idle tunnel gives
 	// them back, so this is the most and not the usual.
 	Balancer: {base: 64 << 20, user: 32 << 10},
