@@ -83,27 +83,32 @@ func residentBytes() uint64 {
 	return pages * uint64(os.Getpagesize())
 }
 
-// socketBufferBytes is what all TCP sockets of this network namespace hold in buffers, and how many they are.
+// socketBufferBytes is what all TCP sockets of this network namespace hold in buffers, and how many they are: of both
+// families, since a listener on all addresses is one of IPv6 and so are the sockets that it accepts. The buffers of
+// both stand in the first file.
 func socketBufferBytes() (held, sockets uint64) {
-	b, err := os.ReadFile("/proc/net/sockstat")
+	held = sockstat("/proc/net/sockstat", "TCP:", "mem") * uint64(os.Getpagesize())
+	return held, sockstat("/proc/net/sockstat", "TCP:", "inuse") + sockstat("/proc/net/sockstat6", "TCP6:", "inuse")
+}
+
+// sockstat reads one number of a line of such a file; 0 if it is not there.
+func sockstat(path, line, name string) uint64 {
+	b, err := os.ReadFile(path)
 	if err != nil {
-		return 0, 0
+		return 0
 	}
-	for line := range bytes.Lines(b) {
-		if rest, ok := bytes.CutPrefix(line, []byte("TCP:")); ok {
+	for text := range bytes.Lines(b) {
+		if rest, ok := bytes.CutPrefix(text, []byte(line)); ok {
 			fields := bytes.Fields(rest)
 			for i := 0; i+1 < len(fields); i += 2 {
-				n, _ := strconv.ParseUint(string(fields[i+1]), 10, 64)
-				switch string(fields[i]) {
-				case "inuse":
-					sockets = n
-				case "mem":
-					held = n * uint64(os.Getpagesize())
+				if string(fields[i]) == name {
+					n, _ := strconv.ParseUint(string(fields[i+1]), 10, 64)
+					return n
 				}
 			}
 		}
 	}
-	return held, sockets
+	return 0
 }
 
 // MemoryPerConnection is this node's memory a connection, in bytes: of the Go heap, resident, and the kernel's

@@ -30,7 +30,7 @@ type box struct {
 	// held is how many connections there are.
 	held func() int
 
-	mu    sync.Mutex // guards what follows, and facts.Live
+	mu    sync.Mutex // guards what follows, and what moves in facts
 	taken time.Time
 	live  sysctl.Live
 	stops []sysctl.Stop
@@ -84,8 +84,8 @@ func (b *box) sample() {
 	if time.Since(b.taken) < boxFresh {
 		return
 	}
-	b.taken, b.live = time.Now(), b.sampler.Sample()
-	b.facts.Live = b.live
+	b.sampler.Refresh(b.facts)
+	b.taken, b.live = time.Now(), b.facts.Live
 	target := b.target
 	target.Held = b.held()
 	b.stops = sysctl.Forecast(b.facts, target)

@@ -41,6 +41,7 @@ func newBus(c *config.Config, log *slog.Logger) (*bus, error) {
 	broker, err := redis.New(redis.Options{
 		URL:       string(c.Broker.URL),
 		Node:      c.Node,
+		Prefix:    c.Broker.Prefix,
 		Retention: keep,
 		MaxBytes:  int(c.Limits.MessageBytes) + envelopeBytes,
 		Log:       log,
@@ -48,7 +49,8 @@ func newBus(c *config.Config, log *slog.Logger) (*bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker.url: %w", err)
 	}
-	present, err := redis.NewPresence(redis.PresenceOptions{URL: string(c.Broker.URL), Node: c.Node, TTL: c.Presence.TTL, Log: log})
+	present, err := redis.NewPresence(redis.PresenceOptions{URL: string(c.Broker.URL), Node: c.Node, Prefix: c.Broker.Prefix,
+		TTL: c.Presence.TTL, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("broker.url: %w", err)
 	}

@@ -171,6 +171,7 @@ type Compression struct {
 // Broker is the bus between nodes.
 type Broker struct {
 	URL     URL
+	Prefix  string
 	Offline string
 	Linger  time.Duration
 }

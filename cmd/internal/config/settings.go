@@ -218,6 +218,8 @@ func (b *Broker) settings() []setting {
 	return []setting{
 		{key: "url", field: &b.URL, def: brokerMemory,
 			doc: "the bus between nodes: redis://host:6379 (several hosts with commas between share the rooms), rediss:// with TLS, redis+sentinel://a,b/master, redis+cluster://a,b; memory: is none, one node alone"},
+		{key: "prefix", field: &b.Prefix, def: "roost:",
+			doc: "what each channel and key on the bus begins with; two installations on one Redis need two, whatever their database"},
 		{key: "offline", field: &b.Offline, def: OfflineLocal, words: []string{OfflineLocal, OfflineRefuse},
 			doc: "what members can do while the bus is away: local lets them talk on this node, in rooms without history; refuse answers unavailable"},
 		{key: "linger", field: &b.Linger, def: "10s", bounds: "0s..10m",

@@ -64,6 +64,7 @@ var contractDefaults = map[string]any{
 	"compression.threshold":        Size(256),
 	"broker.url":                   URL("memory:"),
 	"limits.check":                 "refuse",
+	"broker.prefix":                "roost:",
 	"broker.offline":               "local",
 	"broker.linger":                10 * time.Second,
 	"presence.ttl":                 60 * time.Second,

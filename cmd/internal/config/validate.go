@@ -145,6 +145,9 @@ var brokerSchemes = []string{"redis", "rediss", "redis+cluster", "redis+sentinel
 const servedSchemes = 6
 
 func (r *reader) validateBroker() {
+	if p := r.cfg.Broker.Prefix; p == "" || len(p) > 64 || strings.Trim(p, roomBytes) != "" {
+		r.check("broker.prefix", quote(p)+" is no prefix", "write 1 to 64 of A-Z a-z 0-9 . _ ~ : -, such as roost:")
+	}
 	address := string(r.cfg.Broker.URL)
 	if address == brokerMemory {
 		return

@@ -69,6 +69,8 @@ func TestUnavailable(t *testing.T) {
 		"broker.url: nats://host:4222":                     "roost.yaml:1: broker.url: nats is not available in this version; write an address that begins with redis, rediss, redis+cluster, redis+sentinel, rediss+cluster or rediss+sentinel and ://",
 		"broker.url: kafka://user:pass@host":               "roost.yaml:1: broker.url: kafka is not available in this version; write an address that begins with redis, rediss, redis+cluster, redis+sentinel, rediss+cluster or rediss+sentinel and ://",
 		"broker.url: redis://user:pass@host:6379":          "",
+		"broker.prefix: 'a{b}:'":                           `roost.yaml:1: broker.prefix: "a{b}:" is no prefix; write 1 to 64 of A-Z a-z 0-9 . _ ~ : -, such as roost:`,
+		"broker.prefix: 'chat-eu:'":                        "",
 		"broker.url: redis+cluster://a,b,c":                "",
 		"broker.url: rediss+sentinel://a,b/master":         "",
 		"history.size: 1":                                  "",
