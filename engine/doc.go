@@ -59,6 +59,10 @@
 //  5. Conn.deliverTo (send.go): a client that can't keep up gets what its room's policy leaves (slow.go).
 //  6. Loop.flush: one write for each connection, whatever came together for it.
 //
+// In a room that keeps history a join is answered with the place where the stream stands and with what was missed; until
+// then its member is quiet, and what the room hears is held (recover.go). Who is present is counted when somebody asks,
+// or kept for other nodes and members to be told (presence.go). What is ordered of one node is done on all (orders.go).
+//
 // From the broker to the socket that is one hop between goroutines, and none if the publisher's loop is the
 // member's.
 package engine
