@@ -190,3 +190,59 @@ func (c *Conn) hangUp(l *Loop, reset bool) {
 	c.phase = phaseDead
 	l.graves = append(l.graves, c.slot)
 }
+
+// bury closes the sockets of this turn's dead. The current connection's is closed by gnet itself, when
+// OnTraffic returns.
+func (l *Loop) bury(current *Conn) {
+	for len(l.graves) > 0 {
+		slot := l.graves[len(l.graves)-1]
+		l.graves = l.graves[:len(l.graves)-1]
+		if c := l.conns.at(slot); c.phase == phaseDead && c != current {
+			_ = l.events.Close(c.gc)
+		}
+	}
+}
+
+// gone frees c after its socket. The reason, if nobody gave one, is that the peer went away.
+func (c *Conn) gone(l *Loop) {
+	if c.phase == phaseFree {
+		return
+	}
+	switch c.phase {
+	case phaseOpen:
+		reason := ClosePeerGone
+		if l.server.stopping.Load() {
+			reason = CloseStopped
+		}
+		c.retire(l, reason)
+	case phaseProxy, phaseHandshake, phaseAuthorizing:
+		c.reason = CloseHandshakeGone
+		l.count.closes[CloseHandshakeGone]++
+	}
+	c.arrived(l)
+	l.wheel.Cancel(c.slot)
+	c.dropActivity(l)
+	l.server.admission.depart(l, c)
+	delete(l.far, c.slot)
+	delete(l.marks, c.slot)
+	l.population.Add(-1)
+	l.conns.release(c)
+}
+
+// dropActivity gives back whatever c holds.
+func (c *Conn) dropActivity(l *Loop) {
+	a := c.act
+	if a == nil {
+		return
+	}
+	c.releaseHead(l)
+	if a.in != nil {
+		a.in.Release(l.bufs)
+		l.assemblers.put(a.in)
+	}
+	if a.slow != nil {
+		l.held -= int64(a.slow.counted)
+	}
+	c.act = nil
+	l.putActivity(a)
+}
