@@ -99,17 +99,13 @@ func (a *Admin) user(r *http.Request) (any, *failure) {
 	if !utf8.ValidString(user) {
 		return nil, badRequest("a user is UTF-8")
 	}
-	query, f := readQuery(r, "after", "limit")
-	if f != nil {
-		return nil, f
-	}
-	limit, f := pageLimit(query)
+	page, f := readPage(r)
 	if f != nil {
 		return nil, f
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.answer)
 	defer cancel()
-	list, total, err := a.node.User(ctx, user, query.Get("after"), limit+1) // one more shows whether there is a next page
+	list, total, err := a.node.User(ctx, user, page.after, page.limit+1) // one more shows whether there is a next page
 	if err != nil {
 		return nil, noLoops()
 	}
@@ -119,9 +115,9 @@ func (a *Admin) user(r *http.Request) (any, *failure) {
 		Connections []connection `json:"connections"`
 		Next        string       `json:"next,omitzero"`
 	}{User: user, Total: total}
-	if len(list) > limit {
-		list = list[:limit]
-		answer.Next = list[limit-1].ID
+	if len(list) > page.limit {
+		list = list[:page.limit]
+		answer.Next = list[page.limit-1].ID
 	}
 	answer.Connections = make([]connection, len(list))
 	for i, c := range list {

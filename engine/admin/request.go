@@ -143,6 +143,23 @@ const (
 	maxPage     = 1000
 )
 
+// pageQuery is which part of a list is asked for: limit entries, behind the one called after if there is one.
+type pageQuery struct {
+	after  string
+	behind bool
+	limit  int
+}
+
+// readPage reads the query of a list.
+func readPage(r *http.Request) (pageQuery, *failure) {
+	query, f := readQuery(r, "after", "limit")
+	if f != nil {
+		return pageQuery{}, f
+	}
+	limit, f := pageLimit(query)
+	return pageQuery{query.Get("after"), query.Has("after"), limit}, f
+}
+
 // pageLimit is a query's limit.
 func pageLimit(query url.Values) (int, *failure) {
 	if !query.Has("limit") {

@@ -25,17 +25,13 @@ type roomMembers struct {
 
 // rooms lists rooms by name. next is where the following page begins, and is left out on the last one.
 func (a *Admin) rooms(r *http.Request) (any, *failure) {
-	query, f := readQuery(r, "after", "limit")
-	if f != nil {
-		return nil, f
-	}
-	limit, f := pageLimit(query)
+	page, f := readPage(r)
 	if f != nil {
 		return nil, f
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.answer)
 	defer cancel()
-	list, err := a.node.Rooms(ctx, query.Get("after"), limit+1) // one more shows whether there is a next page
+	list, err := a.node.Rooms(ctx, page.after, page.limit+1) // one more shows whether there is a next page
 	if err != nil {
 		return nil, noLoops()
 	}
@@ -43,9 +39,9 @@ func (a *Admin) rooms(r *http.Request) (any, *failure) {
 		Rooms []roomMembers `json:"rooms"`
 		Next  string        `json:"next,omitzero"`
 	}
-	if len(list) > limit {
-		list = list[:limit]
-		answer.Next = list[limit-1].Name
+	if len(list) > page.limit {
+		list = list[:page.limit]
+		answer.Next = list[page.limit-1].Name
 	}
 	answer.Rooms = make([]roomMembers, len(list))
 	for i, room := range list {
@@ -69,11 +65,7 @@ func (a *Admin) presence(r *http.Request) (any, *failure) {
 	if f := a.checkRoom(room); f != nil {
 		return nil, f
 	}
-	query, f := readQuery(r, "after", "limit")
-	if f != nil {
-		return nil, f
-	}
-	limit, f := pageLimit(query)
+	page, f := readPage(r)
 	if f != nil {
 		return nil, f
 	}
@@ -90,17 +82,16 @@ func (a *Admin) presence(r *http.Request) (any, *failure) {
 		Users []presentUser `json:"users"`
 		Next  string        `json:"next,omitzero"`
 	}{Room: room, Total: total, Users: []presentUser{}}
-	if query.Has("after") {
-		after := query.Get("after")
-		from, found := slices.BinarySearchFunc(users, after, func(u fanout.PresentUser, name string) int { return strings.Compare(u.User, name) })
+	if page.behind {
+		from, found := slices.BinarySearchFunc(users, page.after, func(u fanout.PresentUser, name string) int { return strings.Compare(u.User, name) })
 		if found {
 			from++
 		}
 		users = users[from:]
 	}
-	if len(users) > limit {
-		users = users[:limit]
-		answer.Next = users[limit-1].User
+	if len(users) > page.limit {
+		users = users[:page.limit]
+		answer.Next = users[page.limit-1].User
 	}
 	for _, u := range users {
 		answer.Users = append(answer.Users, presentUser(u))
