@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,8 +56,13 @@ func start(t *testing.T, settings ...string) *server {
 
 func launch(t *testing.T, path string, settings []string) (*server, error) {
 	s := &server{address: freeAddress(t), admin: freeAddress(t), ended: make(chan struct{})}
-	s.process = exec.Command(path, "serve", "--listen="+s.address, "--admin.listen="+s.admin)
 	for _, setting := range settings {
+		if address, given := strings.CutPrefix(setting, "listen="); given { // several nodes may share a port
+			s.address = address
+		}
+	}
+	s.process = exec.Command(path, "serve", "--admin.listen="+s.admin)
+	for _, setting := range append([]string{"listen=" + s.address}, slices.DeleteFunc(slices.Clone(settings), isListen)...) {
 		s.process.Args = append(s.process.Args, "--"+setting)
 	}
 	s.process.Dir = t.TempDir()
@@ -78,6 +84,8 @@ func launch(t *testing.T, path string, settings []string) (*server, error) {
 	t.Cleanup(func() { s.stop(t) })
 	return s, nil
 }
+
+func isListen(setting string) bool { return strings.HasPrefix(setting, "listen=") }
 
 // awaitReady polls /readyz on the operator's side: clients' may insist on a PROXY header.
 func (s *server) awaitReady(ctx context.Context) error {
