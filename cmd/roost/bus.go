@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime"
 
 	"github.com/VictoriaMetrics/metrics"
 
@@ -66,6 +68,16 @@ func (b *bus) connect(c *config.Config, o *engine.Options) {
 	o.Peers, o.PresenceShared = b.redis != nil, b.redis != nil
 	o.Linger = c.Broker.Linger
 	o.StayLocal = b.redis != nil && c.Broker.Offline == config.OfflineLocal
+}
+
+// spareProcessor sees to it that Go's scheduler has one processor more than there are loops, unless the environment
+// says how many it has. Loops wait for their sockets in the kernel and keep their processors meanwhile; when they have
+// all of them, nobody is left to wait for the bus's sockets, which are then looked at every 10 ms. With two loops on two
+// processors half of all publications took more than 6 ms from one node to another, and with a third 0.8 ms.
+func (b *bus) spareProcessor(loops int) {
+	if b.redis != nil && os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+1))
+	}
 }
 
 // retention says what a room keeps, by the rules; nodes' own rooms keep nothing.

@@ -144,6 +144,7 @@ func start(l *config.Loaded, log *slog.Logger, end *ending) (*node, error) {
 	if err := p.start(end.drain); err != nil {
 		return nil, err
 	}
+	p.bus.spareProcessor(p.server.Stats().Loops)
 	if err := n.admin.Start(); err != nil {
 		_ = p.server.Stop()
 		p.close()

@@ -67,6 +67,7 @@ func TestNodes(t *testing.T) {
 
 	t.Run("every publication reaches every member once", func(t *testing.T) { reachAll(t, f, said, members) })
 	t.Run("nodes know of each other", func(t *testing.T) { knowPeers(t, f) })
+	t.Run("a processor is left for the bus", func(t *testing.T) { spareForBus(t, f) })
 	t.Run("a name belongs to one node", func(t *testing.T) { refuseName(t, f) })
 	t.Run("a bare client of Redis publishes", func(t *testing.T) { bareRedis(t, f) })
 	t.Run("a user is sent away everywhere", func(t *testing.T) { sendAway(t, f) })
@@ -114,6 +115,27 @@ func reachAll(t *testing.T, f *fleet, said *transcript, members []*member) {
 		t.Errorf("%d of %d publications were taken, by %d members", fine, all, len(members))
 	}
 	t.Logf("%d members in %d rooms: %d publications, %d times heard within %v", len(members), len(rooms), all, heard, time.Since(begin).Round(time.Millisecond))
+}
+
+// spareForBus would fail for nodes whose loops have every processor of Go's scheduler: what comes over the bus then
+// waits for milliseconds that nobody needs.
+func spareForBus(t *testing.T, f *fleet) {
+	if os.Getenv("GOMAXPROCS") != "" {
+		t.Skip("GOMAXPROCS is set, which nodes do as they are told")
+	}
+	for i, s := range f.nodes {
+		var stats struct {
+			Node struct {
+				Loops int `json:"loops"`
+			} `json:"node"`
+		}
+		if err := s.call("GET", "/api/stats", nil, &stats); err != nil {
+			t.Fatal(err)
+		}
+		if processors := int(s.figure(t, "go_gomaxprocs")); stats.Node.Loops < 1 || processors <= stats.Node.Loops {
+			t.Errorf("%s has %d processors for %d loops and the bus", f.names[i], processors, stats.Node.Loops)
+		}
+	}
 }
 
 // knowPeers would fail for nodes that are alone on the bus.
