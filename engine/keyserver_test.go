@@ -75,6 +75,9 @@ func keyServers(another string) map[string]struct {
 // TestKeyServerIsNobodysWait: whatever the key server does, and however many tokens ask for keys that are not there,
 // those who are connected are served, and the old keys go on to let people in (F14, F15).
 func TestKeyServerIsNobodysWait(t *testing.T) {
+	if raceEnabled {
+		t.Skip("is about delays, which the race detector makes")
+	}
 	const timeout, most = 2 * time.Second, 10 * time.Millisecond
 	keys, others, strangers := newSigner(t), newSigner(t), newSigner(t)
 	keys.mint.KeyID, others.mint.KeyID, strangers.mint.KeyID = "ours", "theirs", "nobodys"
@@ -82,6 +85,9 @@ func TestKeyServerIsNobodysWait(t *testing.T) {
 	both = strings.Replace(ours, "]}", ","+strings.TrimPrefix(both, `{"keys":[`), 1)
 	for name, c := range keyServers(both) {
 		t.Run(name, func(t *testing.T) {
+			if !speedCounts() {
+				t.Parallel() // they mostly wait
+			}
 			var misbehaves atomic.Bool
 			issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if misbehaves.Load() {

@@ -77,6 +77,7 @@ func Run(ctx context.Context, c Scenario, spec Spec) (*bench.Run, error) {
 		spec.Profile = c.Profile
 	}
 	r := &bench.Run{Scenario: c.Name, Target: spec.Target, Started: time.Now()}
+	r.Target.Tokens = nil // a report is passed on, and they may be good for something yet
 	s, err := Start(ctx, spec)
 	if err != nil {
 		return nil, err
