@@ -97,7 +97,7 @@ func TestCostOfPublishing(t *testing.T) {
 	var ours, theirs, ourCPU, theirCPU []float64
 	for range rounds {
 		// On the way to Redis are as many as redis-benchmark has there; the others wait in the broker's queue.
-		rate, cpu := measure(func() { publishWindowed(nodes[0], payload, count, 8*window) })
+		rate, cpu := measure(func() { publishWindowed(nodes[0], payload, count, 8*window, "hot") })
 		ours, ourCPU = append(ours, rate), append(ourCPU, cpu)
 		rate, cpu = measure(func() { redisBenchmark(t, server, envelope, count, window) })
 		theirs, theirCPU = append(theirs, rate), append(theirCPU, cpu)
@@ -111,6 +111,56 @@ func TestCostOfPublishing(t *testing.T) {
 	t.Logf("publications a second: %.0f, redis-benchmark %.0f, ratio %.2f", ours[rounds/2], theirs[rounds/2], ratio)
 	if ratio < wanted {
 		t.Errorf("the ratio is %.2f, want %.2f: ours %.0f, redis-benchmark's %.0f", ratio, wanted, ours, theirs)
+	}
+}
+
+// Publications a second in 300 rooms that two nodes hear, over three servers against one. It would be wrong about what
+// sharding brings where the servers have processors of their own: here all share those of the nodes, so that the most
+// it can show is that three cost no more than one.
+func TestCostOfSharding(t *testing.T) {
+	if os.Getenv("ROOST_PERF") != "1" || raceEnabled {
+		t.Skip("measures speed: set ROOST_PERF=1 on a quiet machine, as make bench does")
+	}
+	const rounds, count, window, wanted = 5, 100_000, 4096, 0.8
+	var rooms []string
+	for i := range 300 {
+		rooms = append(rooms, "room."+strconv.Itoa(i))
+	}
+	measure := func(servers int) func() float64 {
+		var addresses []string
+		for range servers {
+			addresses = append(addresses, redistest.Start(t).Addr)
+		}
+		sinks := [2]*countingSink{{}, {}}
+		var nodes [2]*redis.Broker
+		for i := range nodes {
+			nodes[i] = open(t, "redis://"+strings.Join(addresses, ","))
+			if err := nodes[i].Start(sinks[i]); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = nodes[i].Close() })
+			subscribe(t, nodes[i], rooms...)
+		}
+		heard := func() int64 { return min(sinks[0].heard.Load(), sinks[1].heard.Load()) }
+		payload := strings.Repeat("x", 125)
+		return func() float64 {
+			before, began := heard(), time.Now()
+			publishWindowed(nodes[0], payload, count, window, rooms...)
+			redistest.Wait(t, "all is heard", func() bool { return heard() >= before+count })
+			return count / time.Since(began).Seconds()
+		}
+	}
+	one, three := measure(1), measure(3)
+	var ones, threes []float64
+	for range rounds {
+		ones, threes = append(ones, one()), append(threes, three())
+	}
+	slices.Sort(ones)
+	slices.Sort(threes)
+	ratio := threes[rounds/2] / ones[rounds/2]
+	t.Logf("publications a second over three servers: %.0f, over one %.0f, ratio %.2f", threes[rounds/2], ones[rounds/2], ratio)
+	if ratio < wanted {
+		t.Errorf("three servers bring %.2f of what one does, want %.2f at least", ratio, wanted)
 	}
 }
 
@@ -145,13 +195,14 @@ func (s *countingSink) HandlePublication(*fanout.Publication)  { s.heard.Add(1) 
 func (s *countingSink) HandleGap(string, fanout.Position)      {}
 func (s *countingSink) Published(_ fanout.Position, err error) {}
 
-// publishWindowed publishes with at most window publications on their way.
-func publishWindowed(b *redis.Broker, payload string, count, window int) {
+// publishWindowed publishes in rooms in turn, with at most window publications on their way.
+func publishWindowed(b *redis.Broker, payload string, count, window int, rooms ...string) {
 	free := make(chan struct{}, window)
 	done := completion(func(error) { <-free })
-	p := &fanout.Publication{Room: "hot", Kind: fanout.Text, Time: 1, Data: []byte(payload)}
-	for range count {
+	p := &fanout.Publication{Kind: fanout.Text, Time: 1, Data: []byte(payload)}
+	for i := range count {
 		free <- struct{}{}
+		p.Room = rooms[i%len(rooms)]
 		b.Publish(p, done)
 	}
 	for range window {
