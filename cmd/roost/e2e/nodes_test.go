@@ -319,7 +319,8 @@ func killNode(t *testing.T, f *fleet, said *transcript, members []*member) {
 	watcher := newMember(t, said, f.nodes[0].door(), "watcher", "watched")
 	ghost := newMember(t, said, f.nodes[dead].door(), "ghost", "watched")
 	ghost.home = true
-	enterAll(t, []*member{watcher, ghost})
+	enterAll(t, []*member{watcher}) // who comes second is not told of who came first
+	enterAll(t, []*member{ghost})
 	await(t, tunnelWithin, "the watcher is told of the ghost", func() bool { came, _ := watcher.told("watched", "ghost"); return came > 0 })
 	var struck, spared, staying []*member
 	for _, m := range members {
