@@ -129,9 +129,9 @@ func (r *Router) publishAway(p *Publication, done Completion) {
 func (r *Router) catchUp() {
 	timer := time.NewTimer(offlineEvery)
 	defer timer.Stop()
+	var tick <-chan time.Time // nil while nothing waits; further things that come to wait do not put it off
 	for {
-		var tick <-chan time.Time
-		if r.offline.waits() {
+		if tick == nil && r.offline.waits() {
 			timer.Reset(offlineEvery)
 			tick = timer.C
 		}
@@ -140,6 +140,7 @@ func (r *Router) catchUp() {
 			return
 		case <-r.offline.wake:
 		case <-tick:
+			tick = nil
 			r.hearAgain()
 			r.tellMissed()
 		}

@@ -24,6 +24,7 @@ type plug struct {
 
 	mu    sync.Mutex
 	out   bool
+	mute  bool // a part of the bus is away: nothing can be published, and rooms can be subscribed
 	rooms map[string]bool
 }
 
@@ -38,7 +39,7 @@ func (p *plug) Close() error                 { return nil }
 func (p *plug) Up() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.out
+	return !p.out && !p.mute
 }
 
 func (p *plug) hears(room string) bool {
@@ -63,7 +64,10 @@ func (p *plug) Publish(x *fanout.Publication, done fanout.Completion) {
 }
 
 func (p *plug) Subscribe(room string, done func(error)) {
-	if !p.Up() {
+	p.mu.Lock()
+	out := p.out
+	p.mu.Unlock()
+	if out {
 		done(fmt.Errorf("subscribing: %w", fanout.ErrDown))
 		return
 	}
@@ -188,6 +192,31 @@ func TestOffline(t *testing.T) {
 	if got := heard[0].heard["new"]; slices.Contains(got, "elsewhere") {
 		t.Errorf("heard %q", got)
 	}
+}
+
+// Talk that goes on does not put off what waits for the bus.
+func TestOfflineTalkDoesNotHoldUp(t *testing.T) {
+	w := &wire{}
+	end, l := w.plug(), &listening{heard: map[string][]string{}}
+	r := fanout.NewRouter(end, l, fanout.RouterOptions{Name: "node", StayLocal: true})
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	if ready, err := r.Want("old", 0); !ready || err != nil {
+		t.Fatal(ready, err)
+	}
+	end.pull()
+	if ready, err := r.Want("new", 0); !ready || err != nil {
+		t.Fatal(ready, err)
+	}
+	end.mu.Lock()
+	end.out, end.mute = false, true
+	end.mu.Unlock()
+	waitUntil(t, "the room's subscription, while others talk", func() bool {
+		r.Publish(&fanout.Publication{Room: "old", Data: []byte("x"), Node: "node"}, nil)
+		return end.hears("new")
+	})
 }
 
 // Without StayLocal nothing works while the bus is away, and says so.
