@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ type refusal struct {
 type refusalBook struct {
 	mu   sync.Mutex
 	list map[refusalKey]int64
+	full int // more than this many are looked through for what has run out
 }
 
 type refusalKey struct {
@@ -59,25 +61,33 @@ type refusalKey struct {
 // maxToldRefusals is how many a node that starts is told of; it learns the longest ones.
 const maxToldRefusals = 2048
 
-func (b *refusalBook) add(r refusal) {
+// add notes a refusal that the Revocations have taken. These bound how many are in force; what has run out is forgotten
+// whenever there are twice as many as the last time something was.
+func (b *refusalBook) add(r refusal, now int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.list == nil {
 		b.list = make(map[refusalKey]int64)
 	}
 	b.list[refusalKey{r.By, r.Value}] = r.Until
+	if len(b.list) > b.full {
+		b.forget(now)
+		b.full = max(2*len(b.list), maxToldRefusals)
+	}
+}
+
+// forget drops what has run out. mu is held.
+func (b *refusalBook) forget(now int64) {
+	maps.DeleteFunc(b.list, func(_ refusalKey, until int64) bool { return until <= now })
 }
 
 // inForce lists what has not run out, and forgets the rest.
 func (b *refusalBook) inForce(now int64) []refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.forget(now)
 	var list []refusal
 	for key, until := range b.list {
-		if until <= now {
-			delete(b.list, key)
-			continue
-		}
 		list = append(list, refusal{By: key.by, Value: key.value, Until: until})
 	}
 	slices.SortFunc(list, func(x, y refusal) int { return int(y.Until - x.Until) })
@@ -89,7 +99,9 @@ func (s *Server) refuse(r refusal) error {
 	if err := s.revocations.Refuse(r.By, r.Value, time.Unix(r.Until, 0)); err != nil {
 		return err
 	}
-	s.refusals.add(r)
+	if s.shared {
+		s.refusals.add(r, s.wall().Unix())
+	}
 	return nil
 }
 
