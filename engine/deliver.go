@@ -33,6 +33,15 @@ type delivery struct {
 var pushTypes = [...]protocol.PushType{fanout.JSON: protocol.Message, fanout.Text: protocol.Message, fanout.Binary: protocol.Message,
 	fanout.MemberJoined: protocol.MemberJoined, fanout.MemberLeft: protocol.MemberLeft}
 
+// PushOf is what clients are told of a publication. Its Data is the publication's. Any goroutine.
+func PushOf(p *fanout.Publication) protocol.Push {
+	if p.Kind >= fanout.MemberJoined {
+		return protocol.Push{Type: pushTypes[p.Kind], Room: p.Room, User: p.From}
+	}
+	return protocol.Push{Type: pushTypes[p.Kind], Room: p.Room, Data: p.Data, Kind: protocol.Kind(p.Kind), From: p.From,
+		Position: protocol.Position(p.Position), Time: p.Time}
+}
+
 // maxKeptFrame bounds the memory that an unused delivery keeps for the next one.
 const maxKeptFrame = 16 << 10
 
@@ -51,18 +60,9 @@ func (s *Server) Deliver(loops fanout.LoopSet, p *fanout.Publication) {
 	d := deliveries.Get().(*delivery)
 	d.room = p.Room
 	d.data = append(d.data[:0], p.Data...)
-	d.push = protocol.Push{
-		Type:     pushTypes[p.Kind],
-		Room:     p.Room,
-		Data:     d.data,
-		Kind:     protocol.Kind(p.Kind),
-		From:     p.From,
-		Position: protocol.Position(p.Position),
-		Time:     p.Time,
-	}
-	if d.sender = 0; p.Kind >= fanout.MemberJoined {
-		d.push.User, d.push.From, d.push.Kind = p.From, "", protocol.JSON
-	}
+	d.push = PushOf(p)
+	d.push.Data = d.data
+	d.sender = 0
 	if p.Sender != 0 && p.Node == s.node {
 		d.sender = handle(p.Sender)
 	}
@@ -87,8 +87,7 @@ func (s *Server) publishing(p *fanout.Publication) *Loop {
 // deliverHere is deliver for a publication of this very turn. It needs no mailbox, no copy of the payload and no
 // second look at the clock, which are most of what a message costs besides its system calls.
 func (l *Loop) deliverHere(p *fanout.Publication) {
-	l.push = protocol.Push{Type: protocol.Message, Room: p.Room, Data: p.Data, Kind: protocol.Kind(p.Kind), From: p.From,
-		Position: protocol.Position(p.Position), Time: p.Time}
+	l.push = PushOf(p)
 	for i := range l.rooms {
 		r := l.speaking
 		if r == nil || r.dialect != dialect(i) {

@@ -152,7 +152,11 @@ func (s *Server) writeCounters(w io.Writer) {
 	counter(w, "duplicates_total", bus.Duplicates)
 	counter(w, "unwanted_publications_total", bus.Unwanted)
 	gauge(w, "rooms_lingering", uint64(bus.Lingering))
-	gauge(w, "peers", uint64(len(s.Peers())))
+	peers := 0
+	if control := s.router.Control(); control != nil {
+		peers = len(control.Peers())
+	}
+	gauge(w, "peers", uint64(peers))
 	s.writeLabelled(w, &t)
 	s.writeAcceptor(w)
 	s.writeBox(w, &t)

@@ -112,14 +112,14 @@ func (s *Server) presenceOf(rule *RoomRule) presenceMode {
 	return presenceCounted
 }
 
-// arrived and departed keep the roll of a room.
-func (l *Loop) arrived(c *Conn, r *Room) {
+// enterRoll and leaveRoll keep the roll of a room.
+func (l *Loop) enterRoll(c *Conn, r *Room) {
 	if r.presence != presenceCounted {
 		l.server.roll.enter(r.name, c.user, r.presence == presenceAnnounced)
 	}
 }
 
-func (l *Loop) departed(c *Conn, r *Room) {
+func (l *Loop) leaveRoll(c *Conn, r *Room) {
 	if r.presence != presenceCounted {
 		l.server.roll.leave(r.name, c.user, r.presence == presenceAnnounced)
 	}

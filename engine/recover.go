@@ -191,9 +191,7 @@ func (l *Loop) unquieten(c *Conn, r *Room, k *catching, offset uint64) {
 func (l *Loop) pushes(list []fanout.Publication) []protocol.Push {
 	l.missed = l.missed[:0]
 	for i := range list {
-		p := &list[i]
-		l.missed = append(l.missed, protocol.Push{Type: protocol.Message, Data: p.Data, Kind: protocol.Kind(p.Kind), From: p.From,
-			Position: protocol.Position(p.Position), Time: p.Time})
+		l.missed = append(l.missed, PushOf(&list[i]))
 	}
 	return l.missed
 }

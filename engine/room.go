@@ -137,7 +137,7 @@ func (l *Loop) join(c *Conn, r *Room) {
 		r.walk.gathering.excuse(c.slot, 0, len(r.walk.gathering.bytes))
 	}
 	l.members++
-	l.arrived(c, r)
+	l.enterRoll(c, r)
 }
 
 // memberOf finds c's membership in r.
@@ -216,7 +216,7 @@ func (c *Conn) dropMore(last int) {
 func (l *Loop) unseat(r *Room, pos uint32) {
 	last := len(r.members) - 1
 	slot := r.members[pos] &^ memberFlags
-	l.departed(l.conns.at(slot), r)
+	l.leaveRoll(l.conns.at(slot), r)
 	if r.walk != nil {
 		r.walk.leave(slot)
 	}

@@ -46,8 +46,9 @@ func (m *MemoryHistory) Publish(p *Publication, done Completion) {
 	}
 	h := m.shard(p.Room)
 	h.mu.Lock()
-	s := h.stream(p.Room, time.Now())
-	pos := h.append(s, p, keep)
+	now := time.Now()
+	s := h.stream(p.Room, now)
+	pos := h.append(s, p, keep, now)
 	h.trim(s, m.maxBytes)
 	if s.working {
 		s.todo = append(s.todo, task{publication: s.kept[len(s.kept)-1]})

@@ -82,7 +82,7 @@ func (h *streamShard) unlink(s *memoryStream) {
 }
 
 // append keeps a copy of p and returns its place.
-func (h *streamShard) append(s *memoryStream, p *Publication, keep Retention) Position {
+func (h *streamShard) append(s *memoryStream, p *Publication, keep Retention, now time.Time) Position {
 	if len(s.kept) >= keep.Size {
 		h.dropKept(s, len(s.kept)-keep.Size+1)
 	}
@@ -91,7 +91,7 @@ func (h *streamShard) append(s *memoryStream, p *Publication, keep Retention) Po
 	c.Position, c.Data = s.at, append(make([]byte, 0, len(p.Data)), p.Data...)
 	s.kept = append(s.kept, c)
 	h.grow(s, keptBytes+int64(len(c.Data)))
-	s.expires = time.Now().Add(keep.TTL)
+	s.expires = now.Add(keep.TTL)
 	s.rests = s.expires.Add(restTTL)
 	return s.at
 }

@@ -32,7 +32,6 @@ type box struct {
 
 	mu    sync.Mutex // guards what follows, and what moves in facts
 	taken time.Time
-	live  sysctl.Live
 	stops []sysctl.Stop
 }
 
@@ -85,7 +84,7 @@ func (b *box) sample() {
 		return
 	}
 	b.sampler.Refresh(b.facts)
-	b.taken, b.live = time.Now(), b.facts.Live
+	b.taken = time.Now()
 	target := b.target
 	target.Held = b.held()
 	b.stops = sysctl.Forecast(b.facts, target)
@@ -115,7 +114,7 @@ func (b *box) KernelPerConnection(connections int) (float64, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sample()
-	now := b.sampler.KernelMemory(b.live)
+	now := b.sampler.KernelMemory(b.facts.Live)
 	if now.Source != sysctl.KernelByGroup {
 		return 0, false
 	}
@@ -126,7 +125,7 @@ func (b *box) KernelPerConnection(connections int) (float64, bool) {
 func (b *box) writeMetrics(w io.Writer) {
 	b.mu.Lock()
 	b.sample()
-	l := b.live
+	l := b.facts.Live
 	b.mu.Unlock()
 	for _, f := range []struct {
 		name  string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/roost-ws/roost/engine"
 	"github.com/roost-ws/roost/fanout"
 	"github.com/roost-ws/roost/protocol"
 	"github.com/roost-ws/roost/protocol/roostv1"
@@ -137,9 +138,7 @@ func (a *Admin) history(r *http.Request) (any, *failure) {
 	}
 	answer := protocol.Reply{Type: protocol.HistoryList, Room: room, Position: protocol.Position(page.Position)}
 	for i := range page.Publications {
-		p := &page.Publications[i]
-		answer.Messages = append(answer.Messages, protocol.Push{Type: protocol.Message, Data: p.Data, Kind: protocol.Kind(p.Kind), From: p.From,
-			Position: protocol.Position(p.Position), Time: p.Time})
+		answer.Messages = append(answer.Messages, engine.PushOf(&page.Publications[i]))
 	}
 	return jsontext.Value(roostv1.Encoder{}.AppendReply(nil, &answer)), nil
 }

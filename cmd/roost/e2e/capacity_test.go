@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,7 +51,7 @@ func TestCapacity(t *testing.T) {
 	forecast := tuneCheck(t, connections)
 	_ = one.Close()
 	for _, stop := range forecast.Stops {
-		if most := s.capacity(t); stop.Cause == "descriptors" && stop.Connections != most {
+		if most := uint64(s.figure(t, "roost_capacity_connections")); stop.Cause == "descriptors" && stop.Connections != most {
 			t.Errorf("the forecast is %d, the node holds %d", stop.Connections, most)
 		}
 	}
@@ -97,25 +94,6 @@ func tuneCheck(t *testing.T, connections int) *capacity {
 		t.Fatalf("%v, %v:\n%s", err, runErr, out)
 	}
 	return c
-}
-
-var heldConnections = regexp.MustCompile(`(?m)^roost_capacity_connections ([0-9]+)`)
-
-// capacity is how many connections the node can hold, by its metrics.
-func (s *server) capacity(t *testing.T) uint64 {
-	t.Helper()
-	response, err := http.Get("http://" + s.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, _ := io.ReadAll(response.Body)
-	found := heldConnections.FindSubmatch(text)
-	if found == nil {
-		t.Fatalf("no capacity in\n%s", text)
-	}
-	n, _ := strconv.ParseUint(string(found[1]), 10, 64)
-	return n
 }
 
 // idle opens connections in 1,000 rooms from a process in g, and leaves them alone until the test ends. It returns

@@ -2,11 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"testing"
 )
 
@@ -111,27 +107,8 @@ func kill(s *server) {
 	s.err = nil
 }
 
-var openConnections = regexp.MustCompile(`(?m)^roost_connections ([0-9]+)`)
-
 // connections is how many clients a node has, by its metrics.
 func (s *server) connections(t *testing.T) int {
 	t.Helper()
-	response, err := http.Get("http://" + s.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := openConnections.FindSubmatch(text)
-	if found == nil {
-		t.Fatalf("no number of connections in\n%s", text)
-	}
-	n, err := strconv.Atoi(string(found[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return int(s.figure(t, "roost_connections"))
 }
