@@ -225,7 +225,7 @@ func (l *Loop) historyCommand(c *Conn, cmd *protocol.Command) {
 			l.fail(c, id, protocol.Unavailable, "this room keeps no history", 0)
 		case err != nil:
 			l.fail(c, id, protocol.Unavailable, "the history can't be read now", retryHistory)
-		case q.HasSince && !page.Follows(q.Since):
+		case q.HasSince && !page.Follows:
 			l.fail(c, id, protocol.Unrecoverable, "the history does not go back that far", 0)
 		default:
 			l.answerTo(c, id, protocol.Reply{Type: protocol.HistoryList, Room: name, Position: protocol.Position(page.Position),

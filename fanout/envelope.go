@@ -6,6 +6,7 @@ package fanout
 //	0x01 kind flags [time] [sender] [node] [from] data    what a node writes
 //	0x02 epoch ':' offset ':' envelope                    the same with its place in the stream, in digits, so that a
 //	                                                      script inside a broker can put it in front
+//	0x04 count offset... envelope                         the same published again, and the offsets that it had before
 //	{"roomId": "...", "content": <JSON>}                  what a backend writes
 //
 // Numbers are unsigned varints, strings a varint of their length and their bytes. Which of the parts in brackets are
@@ -24,6 +25,7 @@ import (
 const (
 	envelopeV1         = 0x01
 	envelopePositioned = 0x02
+	envelopeRestored   = 0x04
 	envelopePlain      = '{'
 )
 
@@ -78,6 +80,19 @@ func AppendPositioned(dst []byte, pos Position) []byte {
 	return append(strconv.AppendUint(append(dst, ':'), pos.Offset, 10), ':')
 }
 
+// MaxWas is how many offsets an envelope may say that its publication had.
+const MaxWas = 8
+
+// AppendRestored appends to dst what stands in front of the envelope of a publication that a broker had lost: the offsets
+// that it had, up to MaxWas of them.
+func AppendRestored(dst []byte, was []uint64) []byte {
+	dst = binary.AppendUvarint(append(dst, envelopeRestored), uint64(len(was)))
+	for _, offset := range was {
+		dst = binary.AppendUvarint(dst, offset)
+	}
+	return dst
+}
+
 // DecodeEnvelope reads what was found in room into p, whose Data then points into b. From an envelope that a backend
 // wrote it takes the content; its roomId has to be room. The error wraps [ErrEnvelope] and does not repeat the input.
 func DecodeEnvelope(room string, b []byte, p *Publication) error {
@@ -88,6 +103,15 @@ func DecodeEnvelope(room string, b []byte, p *Publication) error {
 			return err
 		}
 		b = rest
+	}
+	if len(b) > 0 && b[0] == envelopeRestored {
+		r := envelopeReader{b: b[1:]}
+		for n := min(r.number(), MaxWas+1); n > 0 && !r.bad; n-- {
+			p.Was = append(p.Was, r.number())
+		}
+		if b = r.b; r.bad || len(p.Was) == 0 || len(p.Was) > MaxWas {
+			return fmt.Errorf("%w: the places that it had are damaged", ErrEnvelope)
+		}
 	}
 	switch {
 	case len(b) == 0:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,10 @@ func TestEnvelopeKeepsEverything(t *testing.T) {
 			want.Position = Position{Epoch: rapid.StringMatching(`[a-z0-9]{1,64}`).Draw(t, "epoch"), Offset: rapid.Uint64Min(1).Draw(t, "offset")}
 			b = AppendPositioned(b, want.Position)
 		}
+		if rapid.Bool().Draw(t, "restored") {
+			want.Was = rapid.SliceOfN(rapid.Uint64(), 1, MaxWas).Draw(t, "was")
+			b = AppendRestored(b, want.Was)
+		}
 		b = AppendEnvelope(b, &want)
 		var got Publication
 		if err := DecodeEnvelope("room", b[len("before"):], &got); err != nil {
@@ -46,7 +51,7 @@ func TestEnvelopeKeepsEverything(t *testing.T) {
 // samePublication compares all but Data.
 func samePublication(a, b Publication) bool {
 	return a.Room == b.Room && a.Kind == b.Kind && a.From == b.From && a.Time == b.Time && a.Position == b.Position &&
-		a.Node == b.Node && a.Sender == b.Sender
+		a.Node == b.Node && a.Sender == b.Sender && slices.Equal(a.Was, b.Was)
 }
 
 func TestPlainEnvelope(t *testing.T) {
@@ -83,7 +88,7 @@ func TestPlainEnvelope(t *testing.T) {
 }
 
 func TestDamagedEnvelope(t *testing.T) {
-	whole := AppendEnvelope(AppendPositioned(nil, Position{Epoch: "e", Offset: 9}),
+	whole := AppendEnvelope(AppendRestored(AppendPositioned(nil, Position{Epoch: "e", Offset: 9}), []uint64{1, 1 << 40}),
 		&Publication{Kind: Text, From: "alice", Node: "n1", Time: 1 << 40, Sender: 1 << 60})
 	for cut := range whole {
 		var p Publication
@@ -94,7 +99,8 @@ func TestDamagedEnvelope(t *testing.T) {
 	for _, damaged := range []string{
 		"\x00", "\x03abc", "\x01\x06\x00", "\x01\x00\x10", "\x02:1:\x01\x00\x00", "\x02e:0:\x01\x00\x00", "\x02e:x:\x01\x00\x00",
 		"\x02e:18446744073709551616:\x01\x00\x00", "\x02" + strings.Repeat("e", 65) + ":1:\x01\x00\x00",
-		"\x02e:1:\x02e:1:\x01\x00\x00", "\x01\x00\x00\xff", "\x01\x01\x08\x01\xff",
+		"\x02e:1:\x02e:1:\x01\x00\x00", "\x04\x00\x01\x00\x00", "\x04\x09" + strings.Repeat("\x01", 9) + "\x01\x00\x00",
+		"\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01", "\x04\x01\x01\x04\x01\x01\x01\x00\x00", "\x01\x00\x00\xff", "\x01\x01\x08\x01\xff",
 	} {
 		var p Publication
 		if err := DecodeEnvelope("r", []byte(damaged), &p); !errors.Is(err, ErrEnvelope) {
@@ -106,6 +112,7 @@ func TestDamagedEnvelope(t *testing.T) {
 // FuzzDecodeEnvelope looks for bytes that are read as something that would not be written and read the same again.
 func FuzzDecodeEnvelope(f *testing.F) {
 	f.Add([]byte(`{"roomId":"r","content":1}`))
+	f.Add(AppendEnvelope(AppendRestored(AppendPositioned(nil, Position{"e", 9}), []uint64{7, 300}), &Publication{Data: []byte("1")}))
 	f.Add(AppendEnvelope(AppendPositioned(nil, Position{"e", 1}), &Publication{From: "a", Node: "n", Time: 1, Sender: 2, Data: []byte("1")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var first, again Publication
@@ -115,6 +122,9 @@ func FuzzDecodeEnvelope(f *testing.F) {
 		var out []byte
 		if first.Position != (Position{}) {
 			out = AppendPositioned(out, first.Position)
+		}
+		if first.Was != nil {
+			out = AppendRestored(out, first.Was)
 		}
 		if err := DecodeEnvelope("r", AppendEnvelope(out, &first), &again); err != nil {
 			t.Fatalf("%+v was read and can't be read again: %v", first, err)

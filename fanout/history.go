@@ -29,26 +29,17 @@ type Page struct {
 	Position Position
 	// Publications are oldest first. With Query.HasSince they are the first ones behind Since, else the newest.
 	Publications []Publication
-	// Complete says that Publications are all that came behind Query.Since: it is of this epoch, nothing behind it
-	// was trimmed, and neither Limit nor Bytes cut anything off. It is false without Query.HasSince.
-	Complete bool
-}
-
-// Follows reports whether the page goes on where since ends, however far it reaches: if not, publications behind since
-// are lost, or since is of another life of the stream.
-func (p *Page) Follows(since Position) bool {
-	switch {
-	case since.Epoch != p.Position.Epoch:
-		return false
-	case len(p.Publications) > 0:
-		return p.Publications[0].Position.Offset == since.Offset+1
-	}
-	return since.Offset == p.Position.Offset
+	// Follows says that Publications go on where Query.Since ends, however far they reach: if not, publications behind
+	// it are lost, or it is of another epoch. Complete says that they are all there is behind it, too: neither Limit
+	// nor Bytes cut anything off. Both are false without Query.HasSince.
+	Follows, Complete bool
+	// Base is the offset that the stream jumped to last; see [Position]. 0 if it never did.
+	Base uint64
 }
 
 // History is a [Broker] that keeps publications. Which rooms keep what is a setting of the broker: a function from a
 // room's name to its Retention, the same on all nodes. In those rooms every publication of a node that
-// HandlePublication hears of has a Position, each one offset above the one before, unless publications were lost. What
+// HandlePublication hears of has a Position, the next one in its room's stream, unless publications were lost. What
 // a backend put on the bus past the broker has none: it is heard, and not kept.
 type History interface {
 	// History reads a part of room's stream and calls done exactly once, on any goroutine and perhaps before it

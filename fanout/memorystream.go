@@ -154,7 +154,7 @@ func (s *memoryStream) page(q Query) Page {
 	if q.Limit > 0 {
 		page.Publications = append([]Publication(nil), s.kept[from:to]...)
 	}
-	page.Complete = unbroken && to == len(s.kept)
+	page.Follows, page.Complete = unbroken, unbroken && to == len(s.kept)
 	return page
 }
 

@@ -16,7 +16,8 @@ const (
 	// connections, or left as the last, over all nodes. They have no Data, and no Position in any room.
 	MemberJoined
 	MemberLeft
-	// Missed tells the other nodes that publications of this room have not reached the bus. It has nothing else.
+	// Missed tells the other nodes that publications of this room have not reached the bus or, with a Position, that the
+	// bus has lost one for good. It has nothing else.
 	Missed
 )
 
@@ -24,7 +25,8 @@ const (
 type Position struct {
 	// Epoch names one life of the stream; offsets of different epochs can't be compared.
 	Epoch string
-	// Offset counts publications from 1.
+	// Offset grows with each publication, from 1 on and by 1, but where the bus took up the stream again after it may have
+	// lost the end of it: there it jumps, so that no offset is given twice.
 	Offset uint64
 }
 
@@ -40,6 +42,9 @@ type Publication struct {
 	Time int64
 	// Position is given by the broker; zero in a room without history.
 	Position Position
+	// Was is not empty if the bus had lost this publication, and it was published again: the offsets that it had before in
+	// the same epoch. Who heard it at one of them has heard it.
+	Was []uint64
 	// Node is the node that took it; Sender the connection on that node that must not hear it, 0 for none.
 	Node   string
 	Sender uint64

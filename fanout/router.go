@@ -43,8 +43,9 @@ type Router struct {
 	linger  time.Duration
 	seed    maphash.Seed
 	born    time.Time
-	wake    chan struct{} // the first room began to linger; holds one
-	stop    chan struct{} // closed by Close
+	after   func(time.Duration, func()) // calls a function on a goroutine of its own
+	wake    chan struct{}               // the first room began to linger; holds one
+	stop    chan struct{}               // closed by Close
 	// Any goroutine.
 	closed    atomic.Bool
 	lingering atomic.Int64
@@ -64,6 +65,7 @@ func NewRouter(broker Broker, local Local, options RouterOptions) *Router {
 		s.lingering.total = &r.lingering
 	}
 	r.history, _ = broker.(History)
+	r.after = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	if options.Node != nil {
 		r.control = newControl(options.Name, options.Node)
 	}
@@ -117,13 +119,13 @@ func (r *Router) HandlePublication(p *Publication) {
 		return
 	}
 	switch {
+	case p.Position.Offset > 0 && r.history != nil:
+		r.follow(s, p)
+		return
 	case p.Kind == Missed:
 		if p.Node != r.name {
 			r.HandleGap(p.Room, Position{})
 		}
-		return
-	case p.Position.Offset > 0 && r.history != nil:
-		r.follow(s, p)
 		return
 	}
 	r.local.Deliver(loops, p)

@@ -7,7 +7,13 @@ package fanout
 // Then the stream is recovered: what was missed is asked of the history, what comes meanwhile is held, and the loops get
 // all of it in order. Only what the history no longer has becomes a gap.
 
-import "bytes"
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
 
 const (
 	// heldMost and heldBytes bound what may be held for one room while it is recovered. Above them it is dropped, and the
@@ -19,19 +25,32 @@ const (
 	recoverBytes = 16 << 20
 	// recoverRounds is how often one recovery may find another hole behind the one that it mended.
 	recoverRounds = 5
+	// recoverFirst and recoverLast are the first and the longest pause before the history is asked again that could not
+	// be asked.
+	recoverFirst = 250 * time.Millisecond
+	recoverLast  = 4 * time.Second
 )
 
 // stream is how far a room was heard. The shard's lock guards it. While it is recovering, one goroutine at a time works
 // on it and nobody else delivers in its room.
 type stream struct {
 	last       Position // without an Epoch it is not known
-	loose      bool     // a gap was told: what comes next need not follow on last
+	jumps      []jump
+	loose      bool // a gap was told: what comes next need not follow on last
 	recovering bool
 	rounds     int
-	lost       bool // more came than could be held
+	pause      time.Duration // before the history is asked again
+	lost       bool          // more came than could be held
 	held       []held
 	bytes      int // of publications in held
 }
+
+// jump is where a stream was taken up again at base, when it was heard up to last: what was lost behind that and is
+// published again is news, what was lost before it is not.
+type jump struct{ last, base uint64 }
+
+// rememberedJumps bounds a stream's jumps. Publications come again at once or not at all.
+const rememberedJumps = 8
 
 // held is something that waits for a recovery to end: a publication, the answer to a query, or, with neither, the news
 // that something was lost behind what was held before.
@@ -49,7 +68,32 @@ func (s *stream) next(pos Position) bool {
 }
 
 // heard notes that everything up to pos was heard, or told of as missed.
-func (s *stream) heard(pos Position) { s.last, s.loose = pos, false }
+func (s *stream) heard(pos Position) {
+	if s.last.Epoch != pos.Epoch {
+		s.jumps = nil
+	}
+	s.last, s.loose = pos, false
+}
+
+// cross notes that the stream jumped to base, if that is news.
+func (s *stream) cross(epoch string, base uint64) {
+	if s.last.Epoch != epoch || s.last.Offset >= base {
+		return
+	}
+	if len(s.jumps) == rememberedJumps {
+		s.jumps = slices.Delete(s.jumps, 0, 1)
+		s.jumps[0].last = 0 // of what was before it nothing is known
+	}
+	s.jumps = append(s.jumps, jump{s.last.Offset, base})
+}
+
+// again reports whether p was heard before the bus lost it.
+func (s *stream) again(p *Publication) bool {
+	return p.Position.Epoch == s.last.Epoch && slices.ContainsFunc(p.Was, func(was uint64) bool {
+		i := slices.IndexFunc(s.jumps, func(j jump) bool { return was <= j.base })
+		return i >= 0 && was <= s.jumps[i].last
+	})
+}
 
 // known reports whether pos is s.last or before it.
 func (s *stream) known(pos Position) bool {
@@ -97,9 +141,14 @@ func (r *Router) follow(s *shard, p *Publication) {
 		st.hold(p)
 		s.mu.Unlock()
 	case st.next(p.Position):
+		again := st.again(p)
 		st.heard(p.Position)
 		s.mu.Unlock()
-		r.local.Deliver(loops, p)
+		if again {
+			r.counters.duplicates.Add(1)
+			return
+		}
+		r.hand(loops, p)
 	case st.known(p.Position):
 		s.mu.Unlock()
 		r.counters.duplicates.Add(1)
@@ -177,14 +226,59 @@ func (r *Router) recover(s *shard, room string, st *stream) {
 
 // recovered goes on with what the history had: first with that, then with what was held meanwhile.
 func (r *Router) recovered(s *shard, room string, st *stream, page Page, err error) {
+	if errors.Is(err, ErrDown) || errors.Is(err, ErrBusy) {
+		r.recoverLater(s, room, st, err)
+		return
+	}
+	s.mu.Lock()
+	st.pause = 0
+	st.cross(page.Position.Epoch, page.Base)
+	s.mu.Unlock()
 	if err == nil && page.Complete {
 		r.counters.recoveries.Add(1)
 		for i := range page.Publications {
-			r.deliverHeld(s, room, st, &page.Publications[i])
+			r.deliverHeld(s, room, st, &page.Publications[i], true)
 		}
+		s.mu.Lock()
+		if !st.known(page.Position) { // behind a jump there may be nothing yet
+			st.heard(page.Position)
+		}
+		s.mu.Unlock()
 	} else {
 		r.giveUp(s, room, st, page.Position)
 	}
+	r.goOn(s, room, st)
+}
+
+// recoverLater has the history asked again when it may be reached. Who waits for an answer does not wait for that.
+func (r *Router) recoverLater(s *shard, room string, st *stream, err error) {
+	s.mu.Lock()
+	var waiting []held
+	st.held = slices.DeleteFunc(st.held, func(h held) bool {
+		if h.done != nil {
+			waiting = append(waiting, h)
+		}
+		return h.done != nil
+	})
+	st.pause = min(max(2*st.pause, recoverFirst), recoverLast)
+	pause := st.pause/2 + rand.N(st.pause/2) // #nosec G404: any will do
+	s.mu.Unlock()
+	for i := range waiting {
+		waiting[i].done(Page{}, err)
+	}
+	r.after(pause, func() {
+		s.mu.Lock()
+		if s.streams[room] == st && !r.closed.Load() {
+			r.recover(s, room, st)
+			return
+		}
+		s.mu.Unlock()
+		r.goOn(s, room, st)
+	})
+}
+
+// goOn delivers what was held during a recovery, and ends it unless something is missing there, too.
+func (r *Router) goOn(s *shard, room string, st *stream) {
 	for {
 		s.mu.Lock()
 		switch {
@@ -199,7 +293,7 @@ func (r *Router) recovered(s *shard, room string, st *stream, page Page, err err
 			s.mu.Unlock()
 			switch {
 			case h.publication != nil:
-				r.deliverHeld(s, room, st, h.publication)
+				r.deliverHeld(s, room, st, h.publication, false)
 			case h.done != nil:
 				h.done(h.page, nil)
 			default:
@@ -230,22 +324,37 @@ func (s *stream) broken() bool {
 	return s.last.Epoch != "" && !s.loose
 }
 
-// deliverHeld delivers what was recovered or held, unless it was heard before or nobody wants it any more.
-func (r *Router) deliverHeld(s *shard, room string, st *stream, p *Publication) {
+// deliverHeld delivers what was recovered or held, unless it was heard before or nobody wants it any more. If it is not
+// known to follow on what was heard before, there may be a gap in front of it.
+func (r *Router) deliverHeld(s *shard, room string, st *stream, p *Publication, follows bool) {
 	s.mu.Lock()
 	loops := s.wanted[room]
 	if s.streams[room] != st || st.known(p.Position) {
 		s.mu.Unlock()
 		return
 	}
-	hole := !st.next(p.Position)
+	hole, again := !follows && !st.next(p.Position), st.again(p)
 	st.heard(p.Position)
 	s.mu.Unlock()
 	if hole {
 		r.counters.gaps.Add(1)
 		r.local.Gap(loops, room, p.Position)
 	}
+	if again {
+		r.counters.duplicates.Add(1)
+		return
+	}
 	p.Room = room
+	r.hand(loops, p)
+}
+
+// hand hands loops a publication of a stream, or the news that one is lost for good that was there.
+func (r *Router) hand(loops LoopSet, p *Publication) {
+	if p.Kind == Missed {
+		r.counters.gaps.Add(1)
+		r.local.Gap(loops, p.Room, p.Position)
+		return
+	}
 	r.local.Deliver(loops, p)
 }
 

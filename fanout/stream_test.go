@@ -94,6 +94,7 @@ func TestStreamModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bus, loops := &lossyBus{}, &hearing{t: t}
 		router := fanout.NewRouter(bus, loops, fanout.RouterOptions{Linger: time.Hour})
+		router.RecoverLater(func(_ time.Duration, again func()) { bus.waiting = append(bus.waiting, again) })
 		if err := router.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -134,6 +134,7 @@ func (b *bus) writeMetrics(w io.Writer) {
 		{"roost_broker_losses_total", s.Losses},
 		{"roost_broker_reconnects_total", s.Reconnects},
 		{"roost_broker_gaps_total", s.Gaps},
+		{"roost_broker_restored_total", s.Restored},
 		{"roost_presence_written_total", p.Written},
 		{`roost_presence_dropped_total{reason="full"}`, p.Full},
 		{`roost_presence_dropped_total{reason="failed"}`, p.Failed},

@@ -133,7 +133,7 @@ func (a *Admin) history(r *http.Request) (any, *failure) {
 	case err != nil:
 		a.log.Warn("history could not be read", "error", err)
 		return nil, unavailable("the history can't be read now", retrySoon)
-	case q.HasSince && !page.Follows(q.Since):
+	case q.HasSince && !page.Follows:
 		return nil, &failure{status: http.StatusConflict, code: protocol.Unrecoverable.String(), message: "the history does not go back that far"}
 	}
 	answer := protocol.Reply{Type: protocol.HistoryList, Room: room, Position: protocol.Position(page.Position)}

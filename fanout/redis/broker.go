@@ -50,6 +50,9 @@ type Broker struct {
 	// unsettled holds a token when the topology of a cluster has to be looked at.
 	unsettled chan struct{}
 	lease     lease
+	recent    recent
+	// moves counts how often a part went to another link.
+	moves atomic.Uint64
 }
 
 // New returns a Broker that waits for Start. It connects to nothing.

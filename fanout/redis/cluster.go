@@ -168,6 +168,7 @@ func endpoint(m rueidis.RedisMessage, asked string) (string, error) {
 // assign gives a part to a link, nil for none. Rooms are subscribed there by the link's own goroutine, and hear of a gap.
 func (b *Broker) assign(part *part, index int, l *link) {
 	if part.move(l) {
+		b.moves.Add(1)
 		part.believe(nil) // what an old line says is no longer believed
 	}
 	if l == nil {

@@ -35,7 +35,7 @@ func (b *Broker) History(room string, q fanout.Query, done func(fanout.Page, err
 }
 
 // asking returns the keys and arguments of the history script.
-func (b *Broker) asking(room string, kept fanout.Retention, q fanout.Query, run string) (keys, args []string) {
+func (b *Broker) asking(room string, kept fanout.Retention, q fanout.Query, line *line) (keys, args []string) {
 	epoch := ""
 	if q.HasSince {
 		// An epoch that nobody has finds nothing, as it should; the script takes an empty one for no epoch at all.
@@ -44,7 +44,7 @@ func (b *Broker) asking(room string, kept fanout.Retention, q fanout.Query, run 
 		}
 	}
 	return []string{b.layout.meta(room), b.layout.stream(room)},
-		[]string{milliseconds(positionTTL(kept)), run, b.epochs.next(), epoch, strconv.FormatUint(q.Since.Offset, 10),
+		[]string{milliseconds(positionTTL(kept)), line.run, line.whole, b.epochs.next(), epoch, strconv.FormatUint(q.Since.Offset, 10),
 			strconv.Itoa(max(0, q.Limit)), strconv.Itoa(max(0, q.Bytes))}
 }
 
@@ -54,7 +54,7 @@ func (l *link) queries(line *line, batch []request) {
 	var asked []*request
 	for i := range batch {
 		if r := &batch[i]; r.kind == historyRequest {
-			keys, args := l.b.asking(r.room, r.kept, r.query, line.run)
+			keys, args := l.b.asking(r.room, r.kept, r.query, line)
 			commands = append(commands, historyScript.called(line.subscriber.B(), keys, args...))
 			asked = append(asked, r)
 		}
@@ -67,7 +67,10 @@ func (l *link) queries(line *line, batch []request) {
 		}
 		if err != nil {
 			l.b.suspect(line, err)
-			r.answer(fanout.Page{}, l.b.lost("reading a history", err))
+			if err = l.b.lost("reading a history", err); errors.Is(err, ErrDown) {
+				err = fmt.Errorf("%w: %w", errAway, err) // trying it again does no harm
+			}
+			r.answer(fanout.Page{}, err)
 			continue
 		}
 		r.answer(page, nil)
@@ -76,7 +79,7 @@ func (l *link) queries(line *line, batch []request) {
 
 // ask asks one question by the script's text, for a server that has forgotten it.
 func (l *link) ask(line *line, room string, q fanout.Query) (fanout.Page, error) {
-	keys, args := l.b.asking(room, l.b.options.Retention(room), q, line.run)
+	keys, args := l.b.asking(room, l.b.options.Retention(room), q, line)
 	return l.page(room, q, line.subscriber.Do(context.Background(), historyScript.whole(line.subscriber.B(), keys, args...)))
 }
 
@@ -86,17 +89,19 @@ func (l *link) page(room string, q fanout.Query, answer rueidis.RedisResult) (fa
 	if err != nil {
 		return fanout.Page{}, err
 	}
-	if len(parts) != 3 {
+	if len(parts) != 4 {
 		return fanout.Page{}, errAnswer
 	}
 	epoch, _ := parts[0].ToString()
 	digits, _ := parts[1].ToString()
-	entries, _ := parts[2].ToArray()
+	text, _ := parts[2].ToString()
+	entries, _ := parts[3].ToArray()
 	offset, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || epoch == "" || len(entries)%2 != 0 {
+	jumps, ok := parseJumps(text)
+	if err != nil || !ok || epoch == "" || len(entries)%2 != 0 {
 		return fanout.Page{}, errAnswer
 	}
-	page := fanout.Page{Position: fanout.Position{Epoch: epoch, Offset: offset}}
+	page := fanout.Page{Position: fanout.Position{Epoch: epoch, Offset: offset}, Base: jumps.base()}
 	for i := 0; i < len(entries); i += 2 {
 		p, err := keptPublication(room, epoch, entries[i], entries[i+1])
 		if err != nil {
@@ -105,13 +110,13 @@ func (l *link) page(room string, q fanout.Query, answer rueidis.RedisResult) (fa
 		}
 		page.Publications = append(page.Publications, p)
 	}
-	if !q.HasSince {
+	switch {
+	case !q.HasSince:
 		slices.Reverse(page.Publications)
-		return page, nil
+	case q.Since.Epoch == epoch:
+		jumps.complete(&page, q.Since.Offset)
 	}
-	// Offsets have no holes, so as many as there can be are all.
-	page.Complete = q.Since.Epoch == epoch && q.Since.Offset <= offset &&
-		uint64(len(page.Publications)) == offset-q.Since.Offset
+	page.Publications = slices.DeleteFunc(page.Publications, lostForGood)
 	return page, nil
 }
 

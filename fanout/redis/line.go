@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,8 +26,8 @@ const lineConnections = 2
 // line is two connections to one server: client's carries publications and other commands, subscriber's all that has
 // to be in order with what is heard. It is made by dial, and both are used by any goroutine until it is dead.
 type line struct {
-	address    string
-	run        string // the server's run id: it changes when the server is started anew
+	address string
+	identity
 	client     rueidis.Client
 	subscriber rueidis.DedicatedClient
 
@@ -35,6 +37,14 @@ type line struct {
 	mu    sync.Mutex
 	dials int
 	cause error // why it died
+}
+
+// identity is what a server says of itself.
+type identity struct {
+	run string // its run id: it changes when the server is started anew
+	// whole is the Unix time in milliseconds, in digits, since which it has kept all that it was told; 0 if it writes a
+	// file of every command, which outlives it.
+	whole string
 }
 
 // lineSettings are what all lines of a broker have in common.
@@ -177,7 +187,7 @@ func (l *line) close() {
 
 // examine asks the server behind each connection who it is.
 func (l *line) examine(ctx context.Context) error {
-	run, err := examine(ctx, l.client)
+	who, err := examine(ctx, l.client)
 	if err != nil {
 		return err
 	}
@@ -185,11 +195,12 @@ func (l *line) examine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if run != again {
+	if who.run != again.run {
 		return errors.New("two connections ended at two servers: give each server's own address, not that of a balancer")
 	}
-	l.run = run
-	load := l.client.DoMulti(ctx, publishScript.load(l.client.B()), historyScript.load(l.client.B()))
+	l.identity = who
+	b := l.client.B()
+	load := l.client.DoMulti(ctx, publishScript.load(b), historyScript.load(b), restoreScript.load(b))
 	for _, answer := range load {
 		if err := answer.Error(); err != nil {
 			return fmt.Errorf("loading the scripts: %w", err)
@@ -200,8 +211,8 @@ func (l *line) examine(ctx context.Context) error {
 
 // look fails when the server is another or no master any more.
 func (l *line) look(ctx context.Context) error {
-	run, err := examine(ctx, l.client)
-	if err == nil && run != l.run {
+	who, err := examine(ctx, l.client)
+	if err == nil && who.run != l.run {
 		err = errors.New("it was started anew")
 	}
 	return err
@@ -213,23 +224,39 @@ type commander interface {
 	DoMulti(ctx context.Context, multi ...rueidis.Completed) []rueidis.RedisResult
 }
 
-// examine returns the run id of the server if it is a master that has loaded its data.
-func examine(ctx context.Context, c commander) (run string, err error) {
-	answers := c.DoMulti(ctx, c.B().Ping().Build(), c.B().Info().Section("server").Build(), c.B().Info().Section("replication").Build())
+// examine asks a server who it is. It fails unless it is a master that has loaded its data.
+func examine(ctx context.Context, c commander) (who identity, err error) {
+	answers := c.DoMulti(ctx, c.B().Ping().Build(), c.B().Info().Section("server").Build(),
+		c.B().Info().Section("replication").Build(), c.B().Info().Section("persistence").Build())
 	for _, answer := range answers {
 		if err := answer.Error(); err != nil {
-			return "", err
+			return who, err
 		}
 	}
 	server, _ := answers[1].ToString()
 	replication, _ := answers[2].ToString()
+	persistence, _ := answers[3].ToString()
 	if role := field(replication, "role"); role != "master" {
-		return "", fmt.Errorf("it is a %s, which takes no publications: give the master's address", role)
+		return who, fmt.Errorf("it is a %s, which takes no publications: give the master's address", role)
 	}
-	if run = field(server, "run_id"); run == "" {
-		return "", errors.New("its INFO names no run_id")
+	if who.run = field(server, "run_id"); who.run == "" {
+		return who, errors.New("its INFO names no run_id")
 	}
-	return run, nil
+	who.whole = "0"
+	if field(persistence, "aof_enabled") != "1" {
+		who.whole = started(server)
+	}
+	return who, nil
+}
+
+// started is when a server was started at the latest, by its own clock. It says how long ago that is in whole seconds.
+func started(server string) string {
+	now, err := strconv.ParseInt(field(server, "server_time_usec"), 10, 64)
+	up, err2 := strconv.ParseInt(field(server, "uptime_in_seconds"), 10, 64)
+	if err != nil || err2 != nil {
+		now, up = math.MaxInt64, 0 // it does not say: nothing from before this moment is believed
+	}
+	return strconv.FormatInt(now/1000-up*1000+1000, 10)
 }
 
 // field finds a field in what INFO answers.

@@ -43,6 +43,8 @@ type link struct {
 	ready chan struct{}
 	once  sync.Once
 
+	restored restored // the writer's
+
 	mu      sync.Mutex
 	trouble error // the last attempt's
 }
@@ -186,6 +188,7 @@ func (l *link) serve(line *line) {
 		l.b.parts[index].believe(line)
 	}
 	l.line.Store(line)
+	wake(l.out.wake) // there may be something to restore
 	first := false
 	l.once.Do(func() { first = true; close(l.ready) })
 	if !first {
@@ -249,6 +252,7 @@ func (l *link) exchange(line *line) bool {
 	for i := range batch {
 		if part := l.b.parts[batch[i].index]; batch[i].kind == adoptRequest && !part.believes(line) {
 			part.believe(line)
+			wake(l.out.wake)
 			l.resubscribe(line, batch[i].index)
 		}
 	}
@@ -350,7 +354,7 @@ func (l *link) again(line *line, part *part, rooms []string) bool {
 	for _, room := range rooms {
 		if r := l.b.options.Retention(room); r.Size > 0 {
 			kept = append(kept, room)
-			keys, args := l.b.asking(room, r, fanout.Query{}, line.run)
+			keys, args := l.b.asking(room, r, fanout.Query{}, line)
 			commands = append(commands, historyScript.called(builder, keys, args...))
 		}
 	}

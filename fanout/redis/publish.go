@@ -113,6 +113,9 @@ func (l *link) write() {
 	for {
 		taken = l.out.take(taken)
 		if len(taken) == 0 {
+			if line := l.line.Load(); line != nil {
+				l.restore(line)
+			}
 			select {
 			case <-l.out.wake:
 			case <-l.ctx.Done():
@@ -155,13 +158,14 @@ func (l *link) publish(batch []outgoing) {
 		}
 		return
 	}
+	l.restore(line)
 	builder, epoch := line.client.B(), l.b.epochs.next()
 	// Not memory that is used again: when a connection breaks, rueidis may read it still when it has answered.
 	commands := make([]rueidis.Completed, len(batch))
 	room, channel := "", ""
 	for i, p := range batch {
 		if p.kept.Size > 0 {
-			keys, args := l.b.keeping(p, line.run, epoch)
+			keys, args := l.b.keeping(p, line, epoch)
 			commands[i] = publishScript.called(builder, keys, args...)
 			continue
 		}
@@ -174,10 +178,14 @@ func (l *link) publish(batch []outgoing) {
 	if i := firstUnknown(answers); i >= 0 {
 		l.republish(line, batch[i:], answers[i:], epoch)
 	}
+	now := time.Now()
 	for i, p := range batch {
 		pos, err := l.outcome(line, p, answers[i])
-		if err != nil {
+		switch {
+		case err != nil:
 			l.b.counters.failed.Add(1)
+		case p.kept.Size > 0:
+			l.b.recent.add(acknowledged{outgoing: p, pos: pos, index: l.b.layout.Part(p.room), run: line.run, at: now}, l.b.serves)
 		}
 		p.finish(pos, err)
 	}
@@ -190,14 +198,15 @@ func (b *Broker) publishing(builder rueidis.Builder, channel, envelope string) r
 	return builder.Publish().Channel(channel).Message(envelope).Build()
 }
 
-func (b *Broker) keeping(p outgoing, run, epoch string) (keys, args []string) {
+// keeping returns the keys and arguments of the script that publishes, with an epoch never used before.
+func (b *Broker) keeping(p outgoing, line *line, epoch string) (keys, args []string) {
 	command := "PUBLISH"
 	if b.layout.cluster {
 		command = "SPUBLISH"
 	}
 	return []string{b.layout.meta(p.room), b.layout.stream(p.room)},
 		[]string{command, b.layout.Channel(p.room), p.envelope, strconv.Itoa(p.data), strconv.Itoa(p.kept.Size),
-			milliseconds(p.kept.TTL), milliseconds(positionTTL(p.kept)), run, epoch}
+			milliseconds(p.kept.TTL), milliseconds(positionTTL(p.kept)), line.run, line.whole, epoch}
 }
 
 // milliseconds is at least 1: Redis takes 0 for an error.
@@ -254,7 +263,7 @@ func (l *link) republish(line *line, batch []outgoing, answers []rueidis.RedisRe
 		if p.kept.Size == 0 {
 			continue
 		}
-		keys, args := l.b.keeping(p, line.run, epoch)
+		keys, args := l.b.keeping(p, line, epoch)
 		if len(commands) == 0 {
 			commands = append(commands, publishScript.whole(builder, keys, args...))
 		} else {

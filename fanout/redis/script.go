@@ -13,10 +13,14 @@ import (
 )
 
 var (
+	//go:embed lua/stand.lua
+	standText string
 	//go:embed lua/publish.lua
 	publishText string
 	//go:embed lua/history.lua
 	historyText string
+	//go:embed lua/restore.lua
+	restoreText string
 	//go:embed lua/lease.lua
 	leaseText string
 	//go:embed lua/release.lua
@@ -24,8 +28,9 @@ var (
 )
 
 var (
-	publishScript = newScript(publishText)
-	historyScript = newScript(historyText)
+	publishScript = newScript(standText + publishText)
+	historyScript = newScript(standText + historyText)
+	restoreScript = newScript(standText + restoreText)
 	leaseScript   = newScript(leaseText)
 	releaseScript = newScript(releaseText)
 )

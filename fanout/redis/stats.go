@@ -13,6 +13,7 @@ type Stats struct {
 	Publishes uint64 // calls of Publish while open
 	Busy      uint64 // of these, refused because the queue was full
 	Failed    uint64 // of these, refused or lost for another reason
+	Restored  uint64 // publications that Redis had acknowledged and lost, and took again
 
 	Received  uint64 // publications handed to the sink
 	Damaged   uint64 // messages dropped because they were no publications
@@ -30,6 +31,7 @@ type Stats struct {
 
 type counters struct {
 	publishes, busy, failed      atomic.Uint64
+	restored                     atomic.Uint64
 	received, damaged, oversized atomic.Uint64
 	losses, reconnects, gaps     atomic.Uint64
 	loggedDrop                   atomic.Int64 // Unix nanoseconds
@@ -39,7 +41,7 @@ type counters struct {
 func (b *Broker) Stats() Stats {
 	c := &b.counters
 	s := Stats{Publishes: c.publishes.Load(), Busy: c.busy.Load(), Failed: c.failed.Load(), Received: c.received.Load(),
-		Damaged: c.damaged.Load(), Oversized: c.oversized.Load(),
+		Restored: c.restored.Load(), Damaged: c.damaged.Load(), Oversized: c.oversized.Load(),
 		Losses: c.losses.Load(), Reconnects: c.reconnects.Load(), Gaps: c.gaps.Load()}
 	for _, p := range b.parts {
 		s.Rooms += p.count()

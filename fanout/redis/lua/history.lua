@@ -1,31 +1,26 @@
 -- Reads where a room's stream stands and a part of it.
 --
--- KEYS  1 the room's position (hash: epoch, run, offset)   2 its stream
--- ARGV  1 how long to remember the position (ms)   2 the server's run id   3 an epoch never used before
---       4 the epoch that is asked for, empty for the newest publications   5 the offset behind which to begin
---       6 how many publications
---       7 how many bytes of data, 0 for any amount; the first publication is found however large it is
+-- KEYS  1 the room's position   2 its stream
+-- ARGV  1 how long to remember the position (ms)
+--       2 the server's run id   3 since when it has kept everything   4 an epoch never used before
+--       5 the epoch that is asked for, empty for the newest publications   6 the offset behind which to begin
+--       7 how many publications
+--       8 how many bytes of data, 0 for any amount; the first publication is found however large it is
 --
--- The answer is the epoch, the offset and a flat list of ids and envelopes; the newest come newest first.
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'offset')
-local epoch, offset = known[1], known[3] or '0'
-if not epoch or known[2] ~= ARGV[2] then
-  epoch, offset = ARGV[3], '0'
-  redis.call('DEL', KEYS[1], KEYS[2])
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'run', ARGV[2])
-end
+-- The answer is the epoch, the offset, the jumps, and a flat list of ids and envelopes; the newest come newest first.
+local epoch, offset, jumps = stand(KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 
 local found = {}
-local left, bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
+local left, bytes = tonumber(ARGV[7]), tonumber(ARGV[8])
 if bytes == 0 then
   bytes = math.huge
 end
-local since = ARGV[4] ~= ''
-if since and ARGV[4] ~= epoch then
+local since = ARGV[5] ~= ''
+if since and ARGV[5] ~= epoch then
   left = 0
 end
-local from = since and '(' .. ARGV[5] .. '-0' or '+'
+local from = since and '(' .. ARGV[6] .. '-0' or '+'
 while left > 0 do
   -- In steps, so that a few large publications do not make the server read a thousand of them.
   local count = math.min(left, 64)
@@ -38,7 +33,7 @@ while left > 0 do
   for _, entry in ipairs(entries) do
     bytes = bytes - tonumber(entry[2][4])
     if bytes < 0 and #found > 0 then
-      return {epoch, offset, found}
+      return {epoch, string.format('%.0f', offset), jumps, found}
     end
     found[#found + 1] = entry[1]
     found[#found + 1] = entry[2][2]
@@ -49,4 +44,4 @@ while left > 0 do
     break
   end
 end
-return {epoch, offset, found}
+return {epoch, string.format('%.0f', offset), jumps, found}

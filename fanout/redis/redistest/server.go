@@ -195,6 +195,23 @@ func (s *Server) Restart() {
 	}
 }
 
+// LoseTail cuts bytes off the end of the file of commands that a server with appendonly keeps, as a loss of power may. The
+// server must not be running.
+func (s *Server) LoseTail(bytes int64) {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(files) != 1 {
+		s.t.Fatalf("the server has the files %q, want one", files)
+	}
+	info, err := os.Stat(files[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Truncate(files[0], max(0, info.Size()-bytes)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // Pause stops the process where it is: its connections stay open and nothing is answered, until Continue.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 
@@ -258,9 +275,17 @@ func text(m rueidis.RedisMessage) string {
 // Wait waits until condition holds, and fails the test, saying what it waited for, when it never does.
 func Wait(t testing.TB, what string, condition func() bool) {
 	t.Helper()
+	if !Comes(condition) {
+		t.Fatalf("waited in vain until %s", what)
+	}
+}
+
+// Comes waits until condition holds, and reports false when it never does.
+func Comes(condition func() bool) bool {
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
+			return false
 		}
 	}
+	return true
 }
