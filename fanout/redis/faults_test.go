@@ -68,17 +68,23 @@ func startScene(t *testing.T, url string, change ...func(*redis.Options)) *scene
 	return s
 }
 
-// publish publishes with at most 16 publications on their way.
 func (s *scene) publish(room, publisher string) {
-	window := make(chan struct{}, 16)
-	for !s.stopped.Load() {
-		window <- struct{}{}
+	flow(&s.stopped, func(done func()) {
 		s.ledger.Publish(s.publisher, room, publisher, func(err error) {
 			if err != nil && !errors.Is(err, redis.ErrDown) && !errors.Is(err, fanout.ErrBusy) && !errors.Is(err, fanout.ErrClosed) {
 				s.t.Errorf("publishing in %q: %v", room, err)
 			}
-			<-window
+			done()
 		})
+	})
+}
+
+// flow publishes until it is stopped, with at most 16 publications on their way, and waits for those.
+func flow(stopped *atomic.Bool, publish func(done func())) {
+	window := make(chan struct{}, 16)
+	for !stopped.Load() {
+		window <- struct{}{}
+		publish(func() { <-window })
 		time.Sleep(200 * time.Microsecond) // a rate, not a wait
 	}
 	for range cap(window) {

@@ -5,6 +5,7 @@ package redis
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -18,8 +19,8 @@ import (
 	"github.com/roost-ws/roost/fanout"
 )
 
-// positionBytes is the most that a position adds to an envelope.
-const positionBytes = 1 + 64 + 1 + 20 + 1
+// positionBytes is the most that a position adds to an envelope, and that it was restored.
+const positionBytes = 1 + 64 + 1 + 20 + 1 + 1 + 1 + fanout.MaxWas*binary.MaxVarintLen64
 
 // minPositionTTL is how long a room's epoch and offset are remembered after the last publication or query at least. A
 // client that comes back within that time and missed nothing is told so, though the publications are gone.

@@ -122,11 +122,10 @@ func openStreet(t *testing.T, url string, rooms ...string) *street {
 	return s
 }
 
-// publish publishes with at most 16 publications on their way.
 func (s *street) publish(h *house, room, publisher string) {
-	window := make(chan struct{}, 16)
-	for n := 1; !s.stopped.Load(); n++ {
-		window <- struct{}{}
+	n := 0
+	flow(&s.stopped, func(done func()) {
+		n++
 		text := publisher + "/" + strconv.Itoa(n)
 		p := fanout.Publication{Room: room, Kind: fanout.Text, Data: []byte(text)}
 		h.router.Publish(&p, completion(func(err error) {
@@ -138,13 +137,9 @@ func (s *street) publish(h *house, room, publisher string) {
 			case !errors.Is(err, redis.ErrDown) && !errors.Is(err, fanout.ErrBusy):
 				s.t.Errorf("publishing in %q: %v", room, err)
 			}
-			<-window
+			done()
 		}))
-		time.Sleep(300 * time.Microsecond) // a rate, not a wait
-	}
-	for range cap(window) {
-		window <- struct{}{}
-	}
+	})
 }
 
 func (s *street) stop() {
