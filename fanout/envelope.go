@@ -8,6 +8,8 @@ package fanout
 //	                                                      script inside a broker can put it in front
 //	0x04 count offset... envelope                         the same published again, and the offsets that it had before
 //	{"roomId": "...", "content": <JSON>}                  what a backend writes
+//	0x03 (length envelope)...                             a pack: several of what a node writes, in their order; see
+//	                                                      pack.go
 //
 // Numbers are unsigned varints, strings a varint of their length and their bytes. Which of the parts in brackets are
 // there is told by flags. The room is not among them: it is where the envelope was found.
@@ -25,6 +27,7 @@ import (
 const (
 	envelopeV1         = 0x01
 	envelopePositioned = 0x02
+	envelopePack       = 0x03
 	envelopeRestored   = 0x04
 	envelopePlain      = '{'
 )
@@ -94,8 +97,10 @@ func AppendRestored(dst []byte, was []uint64) []byte {
 }
 
 // DecodeEnvelope reads what was found in room into p, whose Data then points into b. From an envelope that a backend
-// wrote it takes the content; its roomId has to be room. The error wraps [ErrEnvelope] and does not repeat the input.
+// wrote it takes the content; its roomId has to be room. A name that p had before and that comes again is used again,
+// so that one p for many envelopes saves memory. The error wraps [ErrEnvelope] and does not repeat the input.
 func DecodeEnvelope(room string, b []byte, p *Publication) error {
+	node, from := p.Node, p.From
 	*p = Publication{Room: room}
 	if len(b) > 0 && b[0] == envelopePositioned {
 		rest, err := decodePosition(b[1:], &p.Position)
@@ -117,9 +122,11 @@ func DecodeEnvelope(room string, b []byte, p *Publication) error {
 	case len(b) == 0:
 		return fmt.Errorf("%w: it is empty", ErrEnvelope)
 	case b[0] == envelopeV1:
-		return decodeV1(b[1:], p)
+		return decodeV1(b[1:], p, node, from)
 	case b[0] == envelopePlain:
 		return decodePlain(b, p)
+	case b[0] == envelopePack:
+		return fmt.Errorf("%w: it is a pack of several", ErrEnvelope)
 	}
 	return fmt.Errorf("%w: version %d is unknown", ErrEnvelope, b[0])
 }
@@ -138,7 +145,8 @@ func decodePosition(b []byte, pos *Position) (rest []byte, err error) {
 	return rest, nil
 }
 
-func decodeV1(b []byte, p *Publication) error {
+// decodeV1 uses node and from again if those are the names that it reads.
+func decodeV1(b []byte, p *Publication, node, from string) error {
 	if len(b) < 2 || Kind(b[0]) > Missed || b[1]&^knownParts != 0 {
 		return fmt.Errorf("%w: its head is damaged", ErrEnvelope)
 	}
@@ -152,10 +160,10 @@ func decodeV1(b []byte, p *Publication) error {
 		p.Sender = r.number()
 	}
 	if flags&hasNode != 0 {
-		p.Node = r.text()
+		p.Node = r.text(node)
 	}
 	if flags&hasFrom != 0 {
-		p.From = r.text()
+		p.From = r.text(from)
 	}
 	if r.bad {
 		return fmt.Errorf("%w: it ends too early", ErrEnvelope)
@@ -188,15 +196,19 @@ func (r *envelopeReader) number() uint64 {
 	return n
 }
 
-func (r *envelopeReader) text() string {
+// text returns perhaps itself if that is what it reads.
+func (r *envelopeReader) text(perhaps string) string {
 	n := r.number()
 	if n > uint64(len(r.b)) {
 		r.bad, r.b = true, nil
 		return ""
 	}
-	s := string(r.b[:n])
+	b := r.b[:n]
 	r.b = r.b[n:]
-	return s
+	if string(b) == perhaps {
+		return perhaps
+	}
+	return string(b)
 }
 
 // decodePlain reads a backend's envelope. Members it does not know are refused rather than ignored: whoever writes

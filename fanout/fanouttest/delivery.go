@@ -82,6 +82,48 @@ func orderOfEachPublisher(t *testing.T, b *bench) {
 	}
 }
 
+// Publications of all sizes wait for the bus together, which may carry several of them at once. Each that was taken
+// arrives as it was, in its place; the two rooms do not get into one another.
+func burstInOneRoom(t *testing.T, b *bench) {
+	const count = 1000
+	sizes := []int{0, 1, 30, 30, 127, 128, 30, 5000, 30, 16384, 30, 16380, 40_000}
+	n := b.start()
+	rooms := []string{"burst.0", "burst.1"}
+	n.subscribe(rooms...)
+	data := func(room, i int) []byte {
+		return bytes.Repeat([]byte{byte(i), byte(i >> 8), byte(room), 0x03}, sizes[i%len(sizes)])[:sizes[i%len(sizes)]]
+	}
+	var outcomes [2][]*outcome
+	for i := range count {
+		for room, name := range rooms {
+			done := newOutcome()
+			n.Publish(&fanout.Publication{Room: name, Kind: fanout.Binary, From: strconv.Itoa(i), Data: data(room, i)}, done)
+			outcomes[room] = append(outcomes[room], done)
+		}
+	}
+	for room, name := range rooms {
+		var taken []string
+		for i, done := range outcomes[room] {
+			if done.mustCome(t, fmt.Sprintf("Publish %d in %q", i, name)) == nil {
+				taken = append(taken, strconv.Itoa(i))
+			}
+		}
+		if len(taken) < count/10 {
+			t.Errorf("%q: only %d publications of %d were taken", name, len(taken), count)
+		}
+		heard := n.recorder.wait(t, name, len(taken))
+		if len(heard) != len(taken) {
+			t.Errorf("%q: %d publications were taken and %d are heard", name, len(taken), len(heard))
+		}
+		for at := range min(len(heard), len(taken)) {
+			p := heard[at]
+			if i, err := strconv.Atoi(p.From); p.From != taken[at] || err != nil || !bytes.Equal(p.Data, data(room, i)) {
+				t.Fatalf("%q: publication %s with %d bytes arrived in the place of %s, or changed", name, p.From, len(p.Data), taken[at])
+			}
+		}
+	}
+}
+
 func fieldsSurvive(t *testing.T, b *bench) {
 	every := make([]byte, 256)
 	for i := range every {

@@ -46,6 +46,7 @@ func RunBroker(t *testing.T, open func(t *testing.T) fanout.Broker, traits ...Tr
 	}{
 		{name: "delivers after subscribe", run: deliversAfterSubscribe},
 		{name: "order of each publisher", run: orderOfEachPublisher},
+		{name: "burst in one room", run: burstInOneRoom},
 		{name: "fields survive", run: fieldsSurvive},
 		{name: "publication is the caller's again", run: publicationIsTheCallersAgain},
 		{name: "payload sizes", run: payloadSizes},
