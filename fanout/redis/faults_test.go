@@ -309,45 +309,6 @@ func TestDemotedMasterIsLeft(t *testing.T) {
 	redistest.Wait(t, "the node is back", b.Up)
 }
 
-// What others write on a room's channel is dropped, counted, and seldom logged.
-func TestHostileBytes(t *testing.T) {
-	server := redistest.Start(t)
-	log := &lines{}
-	b := open(t, "redis://"+server.Addr, func(o *redis.Options) {
-		o.Retention, o.MaxBytes, o.Log = keepsSome, 1000, log.logger()
-	})
-	hearing := fanouttest.NewLedger().Hearing()
-	if err := b.Start(hearing); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = b.Close() }()
-	subscribe(t, b, "plain.a", "kept.a")
-	hostile := []string{"", "x", "{", "{}", "\x00", "\x01", "\x01\xff\xff", "\x02", "\x02::", "\x02e:0:\x01\x00\x00", "\x01\x01\x00\xff",
-		`{"roomId":"other","content":1}`, `{"roomId":"plain.a","content":1} x`}
-	for range 100 {
-		for _, payload := range hostile {
-			server.Do("PUBLISH", "roost:room:plain.a", payload)
-		}
-	}
-	server.Do("PUBLISH", "roost:room:plain.a", `{"roomId":"plain.a","content":"`+strings.Repeat("x", 2000)+`"}`)
-	server.Do("PUBLISH", "roost:room:kept.a", `{"roomId":"kept.a","content":1}`)
-	server.Do("PUBLISH", "roost:room:plain.a", `{"roomId":"plain.a","content":1}`)
-	redistest.Wait(t, "the good one is heard", func() bool { n, _ := hearing.Heard("plain.a"); return n == 1 })
-	stats := b.Stats()
-	if stats.Damaged != uint64(100*len(hostile)) || stats.Oversized != 1 || stats.Received != 2 {
-		t.Errorf("the figures are %+v", stats)
-	}
-	if _, gaps := hearing.Heard("plain.a"); gaps != 1 {
-		t.Errorf("%d gaps are told, want one for what was too large", gaps)
-	}
-	if n := log.count(); n > 60 {
-		t.Errorf("%d lines are logged for %d messages", n, stats.Damaged)
-	}
-	if err := publish(t, b, "plain.a", strings.Repeat("x", 2000)); !errors.Is(err, redis.ErrTooLarge) {
-		t.Errorf("publishing too much: %v, want ErrTooLarge", err)
-	}
-}
-
 // Ten thousand rooms are heard again soon after Redis is back.
 func TestManyRoomsComeBack(t *testing.T) {
 	const count = 10_000

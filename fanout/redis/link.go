@@ -36,9 +36,10 @@ type link struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	in   inbox
-	out  outbox
-	line atomic.Pointer[line] // nil while the server can't be reached
+	in     inbox
+	out    outbox
+	packer packer               // the writer's
+	line   atomic.Pointer[line] // nil while the server can't be reached
 	// ready is closed when the server was reached for the first time.
 	ready chan struct{}
 	once  sync.Once

@@ -149,21 +149,42 @@ func (h *hearing) message(m rueidis.PubSubMessage) {
 	if part.line != h.line {
 		return // the room is heard by another line now, or will be told of a gap when it is
 	}
-	if len(m.Message) > h.b.options.MaxBytes+positionBytes {
-		h.b.drop(&h.b.counters.oversized, "a publication is larger than this node accepts", m.Channel, nil)
-		h.b.tellGap(part, room, fanout.Position{})
+	most, pack := h.b.options.MaxBytes+positionBytes, fanout.IsPack(m.Message)
+	if pack {
+		most = packBytes // and each member is held against MaxBytes
+	}
+	if len(m.Message) > most {
+		h.oversized(part, room, m.Channel)
 		return
 	}
 	// The bytes are the sink's only during the call, so one buffer does for all.
 	h.data = append(h.data[:0], m.Message...)
-	if err := fanout.DecodeEnvelope(room, h.data, &h.publication); err != nil {
-		h.b.drop(&h.b.counters.damaged, "what came on a room's channel is no publication", m.Channel, err)
-		return
+	if pack {
+		h.unpack(part, room, m.Channel)
+	} else {
+		h.decode(part, room, m.Channel, h.data)
 	}
-	h.deliver(part, room)
 	if cap(h.data) > keptScratch {
 		h.data = nil
 	}
+}
+
+// decode reads one envelope and delivers what is in it.
+func (h *hearing) decode(part *part, room, channel string, envelope []byte) {
+	if err := fanout.DecodeEnvelope(room, envelope, &h.publication); err != nil {
+		h.damaged(channel, err)
+		return
+	}
+	h.deliver(part, room)
+}
+
+func (h *hearing) damaged(channel string, err error) {
+	h.b.drop(&h.b.counters.damaged, "what came on a room's channel is no publication", channel, err)
+}
+
+func (h *hearing) oversized(part *part, room, channel string) {
+	h.b.drop(&h.b.counters.oversized, "a publication is larger than this node accepts", channel, nil)
+	h.b.tellGap(part, room, fanout.Position{})
 }
 
 func (h *hearing) deliver(part *part, room string) {

@@ -35,6 +35,7 @@ type outgoing struct {
 	data           int // bytes of data in the envelope
 	kept           fanout.Retention
 	done           fanout.Completion
+	members        int // of a pack, else 0
 }
 
 func (o outgoing) finish(pos fanout.Position, err error) {
@@ -72,7 +73,7 @@ func (o *outbox) put(p outgoing) error {
 // take returns the queue and leaves empty in its place, whose memory is used again unless a rush made it large.
 func (o *outbox) take(empty []outgoing) []outgoing {
 	clear(empty)
-	if cap(empty) > 4*batchPublications {
+	if cap(empty) > 2*batchPublications {
 		empty = nil
 	}
 	o.mu.Lock()
@@ -160,6 +161,8 @@ func (l *link) publish(batch []outgoing) {
 		return
 	}
 	l.restore(line)
+	batch = l.packer.pack(batch)
+	defer l.packer.forget()
 	builder, epoch := line.client.B(), l.b.epochs.next()
 	// Not memory that is used again: when a connection breaks, rueidis may read it still when it has answered.
 	commands := make([]rueidis.Completed, len(batch))
@@ -184,7 +187,7 @@ func (l *link) publish(batch []outgoing) {
 		pos, err := l.outcome(line, p, answers[i])
 		switch {
 		case err != nil:
-			l.b.counters.failed.Add(1)
+			l.b.counters.failed.Add(uint64(max(1, p.members)))
 		case p.kept.Size > 0:
 			l.b.recent.add(acknowledged{outgoing: p, pos: pos, index: l.b.layout.Part(p.room), run: line.run, at: now}, l.b.serves)
 		}
