@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -64,14 +65,36 @@ func memory(t *testing.T) (heap, resident int) {
 	return int(m.HeapAlloc), pages * os.Getpagesize()
 }
 
-// Publications a second through one Redis that has two nodes, against redis-benchmark publishing the same bytes to the
-// same nodes with as many on their way to Redis.
+// Publications a second through one Redis that has two nodes, against redis-benchmark publishing the same bytes in the
+// same rooms to the same nodes, 512 on their way to Redis at a time, which is where it is fastest. All of them share the
+// processors, so what counts is what a publication costs everybody. redis-benchmark sends each by itself; the broker
+// packs those of one room that wait together, which is why it is ahead, and further with one room than with many. In many
+// rooms it has them in turn, redis-benchmark at random. What is wanted leaves room for a machine that is not quiet, and
+// is more than what is reached without packs, some 0.7 in both.
 func TestCostOfPublishing(t *testing.T) {
 	if os.Getenv("ROOST_PERF") != "1" || raceEnabled {
 		t.Skip("measures speed: set ROOST_PERF=1 on a quiet machine, as make bench does")
 	}
-	const rounds, count, window, wanted = 5, 200_000, 512, 0.8
-	server := redistest.Start(t)
+	for _, c := range []struct {
+		name   string
+		rooms  int
+		wanted float64
+	}{
+		{name: "one room", rooms: 1, wanted: 1.2},
+		{name: "300 rooms", rooms: 300, wanted: 0.9},
+	} {
+		t.Run(c.name, func(t *testing.T) { againstBenchmark(t, c.rooms, c.wanted) })
+	}
+}
+
+func againstBenchmark(t *testing.T, count int, wanted float64) {
+	const rounds, publications, window = 5, 200_000, 512
+	var rooms []string
+	for i := range count {
+		rooms = append(rooms, fmt.Sprintf("room.%012d", i)) // as redis-benchmark writes a random number
+	}
+	// Nobody waits for the nodes to hear, and one that falls far behind would be cut off.
+	server := redistest.Start(t, "client-output-buffer-limit pubsub 0 0 0")
 	sinks := [2]*countingSink{{}, {}}
 	var nodes [2]*redis.Broker
 	for i := range nodes {
@@ -79,8 +102,13 @@ func TestCostOfPublishing(t *testing.T) {
 		if err := nodes[i].Start(sinks[i]); err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = nodes[i].Close() }()
-		subscribe(t, nodes[i], "hot")
+		defer func() {
+			if t.Failed() {
+				t.Logf("node %d: %+v", i, nodes[i].Stats())
+			}
+			_ = nodes[i].Close()
+		}()
+		subscribe(t, nodes[i], rooms...)
 	}
 	heard := func() int64 { return min(sinks[0].heard.Load(), sinks[1].heard.Load()) }
 	ballast := make([]byte, 64<<20) // a node's heap, whose collector does not run as often as that of a test
@@ -89,17 +117,17 @@ func TestCostOfPublishing(t *testing.T) {
 	measure := func(publish func()) (rate, cpu float64) {
 		before, began, used := heard(), time.Now(), processorSeconds(t, server)
 		publish()
-		redistest.Wait(t, "all is heard", func() bool { return heard() >= before+count })
-		return count / time.Since(began).Seconds(), (processorSeconds(t, server) - used) / count * 1e6
+		redistest.Wait(t, "all is heard", func() bool { return heard() >= before+publications })
+		return publications / time.Since(began).Seconds(), (processorSeconds(t, server) - used) / publications * 1e6
 	}
 	payload := strings.Repeat("x", 125)
 	envelope := string(fanout.AppendEnvelope(nil, &fanout.Publication{Kind: fanout.Text, Time: 1, Data: []byte(payload)}))
 	var ours, theirs, ourCPU, theirCPU []float64
 	for range rounds {
-		// On the way to Redis are as many as redis-benchmark has there; the others wait in the broker's queue.
-		rate, cpu := measure(func() { publishWindowed(nodes[0], payload, count, 8*window, "hot") })
+		// The broker's queue never runs empty.
+		rate, cpu := measure(func() { publishWindowed(nodes[0], payload, publications, 8*window, rooms...) })
 		ours, ourCPU = append(ours, rate), append(ourCPU, cpu)
-		rate, cpu = measure(func() { redisBenchmark(t, server, envelope, count, window) })
+		rate, cpu = measure(func() { redisBenchmark(t, server, envelope, publications, window, count) })
 		theirs, theirCPU = append(theirs, rate), append(theirCPU, cpu)
 	}
 	slices.Sort(ourCPU)
@@ -212,11 +240,11 @@ func publishWindowed(b *redis.Broker, payload string, count, window int, rooms .
 
 var perSecond = regexp.MustCompile(`([0-9.]+) requests per second`)
 
-func redisBenchmark(t *testing.T, server *redistest.Server, envelope string, count, window int) {
+func redisBenchmark(t *testing.T, server *redistest.Server, envelope string, count, window, rooms int) {
 	t.Helper()
 	host, port, _ := strings.Cut(server.Addr, ":")
 	out, err := exec.Command("redis-benchmark", "-h", host, "-p", port, "-n", strconv.Itoa(count), "-c", "1", // #nosec G204: the test's own words
-		"-P", strconv.Itoa(window), "PUBLISH", "roost:room:hot", envelope).CombinedOutput()
+		"-P", strconv.Itoa(window), "-r", strconv.Itoa(rooms), "PUBLISH", "roost:room:room.__rand_int__", envelope).CombinedOutput()
 	if err != nil || !perSecond.Match(out) {
 		t.Fatalf("redis-benchmark: %v\n%s", err, out)
 	}
