@@ -43,6 +43,7 @@ const (
 // The sizes of batches: what one exchange with a server carries at most.
 const (
 	batchPublications = 2048 // the more, the larger are the packs; but the first hears its outcome only with the last
+	batchKept         = 512  // of these, the most that each take a script; the others travel in packs
 	batchBytes        = 1 << 20
 	batchRooms        = 512 // in one SUBSCRIBE
 	batchRequests     = 8 * batchRooms

@@ -128,16 +128,28 @@ func (l *link) write() {
 			continue
 		}
 		for left := taken; len(left) > 0; {
-			n, bytes := 0, 0
-			for n < len(left) && n < batchPublications && (n == 0 || bytes+len(left[n].envelope) <= batchBytes) {
-				bytes += len(left[n].envelope)
-				n++
-			}
+			n := batchOf(left)
 			l.publish(left[:n])
 			l.out.sent(left[:n])
 			left = left[n:]
 		}
 	}
+}
+
+// batchOf is how many of a queue go out as one batch.
+func batchOf(queue []outgoing) int {
+	n, bytes, kept := 0, 0, 0
+	for n < len(queue) && n < batchPublications {
+		bytes += len(queue[n].envelope)
+		if queue[n].kept.Size > 0 {
+			kept++
+		}
+		if n > 0 && (bytes > batchBytes || kept > batchKept) {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // drain completes what was published while the link was being ended.

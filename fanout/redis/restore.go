@@ -155,7 +155,7 @@ func (l *link) restore(line *line) {
 	l.restored = now
 	list := l.b.recent.take(line.run, func(index int) bool { return l.b.parts[index].owner() == l })
 	for len(list) > 0 {
-		n := min(len(list), batchPublications)
+		n := min(len(list), batchKept)
 		if done := l.restoreSome(line, list[:n]); done < n {
 			l.b.recent.putBack(list[done:])
 			return
