@@ -108,7 +108,8 @@ var attackRows = []attackRow{
 	{"D8", "user names of every kind", by("TestUsersAreNotMixedUp", "auth.TestUserIsKeptAsWritten"), ""},
 	{"D9", "JSON that costs more than it says", by("TestHostileJSON/D9", "TestErrors/too deep"), ""},
 
-	{"E1", "a bomb", by("TestCompressedAttacks/E1", "TestManyBombs", "deflate.TestBombs", "TestNotInflatedAboveTheRate", "roost.TestFloods/all but bombs"), ""},
+	{"E1", "a bomb", by("TestCompressedAttacks/E1", "TestManyBombs", "deflate.TestBombs", "TestNotInflatedAboveTheRate",
+		"TestPostponed", "TestTurnsAreFair", "TestTooMuchWaits", "roost.TestFloods/all but bombs"), ""},
 	{"E2", "a bomb in fragments", by("TestCompressedAttacks/E2"), ""},
 	{"E3", "RSV1 where it may not be", by("TestCompressedAttacks/E3"), ""},
 	{"E4", "a bomb before the token is known", by("TestBombBeforeToken"), ""},

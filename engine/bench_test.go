@@ -9,6 +9,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/gobwas/ws"
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
@@ -26,8 +27,8 @@ type nowhere struct {
 
 func (n nowhere) Fd() int { return n.fd }
 
-// looseLoop is a loop without a goroutine: the benchmark is its goroutine. Its members are connected to nowhere.
-func looseLoop(b *testing.B, room string, members int) (*Server, *Loop, *Room) {
+// looseLoop is a loop without a goroutine: the caller is its goroutine. Its members are connected to nowhere.
+func looseLoop(b testing.TB, room string, members int) (*Server, *Loop, *Room) {
 	b.Helper()
 	s, err := New(Options{Listen: []string{"127.0.0.1:0"}, Loops: 1, Node: "bench", Broker: fanout.NewMemory(),
 		Limits: DefaultLimits(), Log: slog.New(slog.DiscardHandler)})
@@ -41,6 +42,7 @@ func looseLoop(b *testing.B, room string, members int) (*Server, *Loop, *Room) {
 	fd := nowhereSocket(b)
 	l := s.loops[0]
 	l.mailbox.wake = func() {}
+	l.pacer = &pacer{asked: true} // nobody is there for its byte
 	r, err := l.room(dialectRaw, []byte(room))
 	if err != nil {
 		b.Fatal(err)
@@ -53,7 +55,7 @@ func looseLoop(b *testing.B, room string, members int) (*Server, *Loop, *Room) {
 	return s, l, r
 }
 
-func nowhereSocket(b *testing.B) int {
+func nowhereSocket(b testing.TB) int {
 	b.Helper()
 	deaf, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -110,6 +112,7 @@ func BenchmarkEncode(b *testing.B) {
 			loops.Add(0)
 			b.ReportAllocs()
 			for b.Loop() {
+				l.effort = 0
 				s.Deliver(loops, &p)
 				letters, _, _ := l.mailbox.take()
 				if len(letters[0].delivery.frame(dialect(d), l)) == 0 {
@@ -147,20 +150,27 @@ func BenchmarkMailbox(b *testing.B) {
 // BenchmarkEchoTurn is a turn in which a connection sent messages to a room that it is alone in: bytes in, bytes out,
 // with the whole way over the broker between. It leaves out reading the socket and what a real write costs.
 func BenchmarkEchoTurn(b *testing.B) {
-	for _, messages := range []int{1, 16} {
-		b.Run(fmt.Sprintf("messages=%d", messages), func(b *testing.B) {
+	plain := enginetest.TextFrame(bytes.Repeat([]byte("x"), 125))
+	squeezed := enginetest.AppendFrame(nil, compressedFrame(ws.OpText, squeeze(b, bytes.Repeat([]byte("x"), 125))), true)
+	for _, bc := range []struct {
+		name     string
+		messages int
+		message  []byte
+		dialect  dialect
+	}{
+		{"messages=1", 1, plain, dialectRaw}, {"messages=16", 16, plain, dialectRaw}, {"compressed=1", 1, squeezed, dialectRawDeflate},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
 			s, l, r := looseLoop(b, "echo", 1)
 			s.limits.Messages = ratelimit.Rate{}
 			c := l.conns.at(r.members[0] &^ memberFlags)
-			c.rights = s.anonymous.Rights
-			var input []byte
-			for range messages {
-				input = append(input, enginetest.TextFrame(bytes.Repeat([]byte("x"), 125))...)
-			}
+			c.rights, c.dialect = s.anonymous.Rights, bc.dialect
+			messages, input := bc.messages, bytes.Repeat(bc.message, bc.messages)
 			p := make([]byte, len(input))
 			b.ReportAllocs()
 			for b.Loop() {
 				copy(p, input) // reading unmasks in place
+				l.effort = 0
 				l.begin()
 				l.readMail()
 				c.onTraffic(l, p)

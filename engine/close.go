@@ -156,6 +156,7 @@ func (c *Conn) retire(l *Loop, reason CloseReason) {
 	l.stir()
 	l.opened--
 	c.reason = reason
+	c.forgetPostponed(l)
 	l.leaveAll(c)
 	if l.server.presenceShared {
 		l.server.roll.leave("", c.user, false)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/roost-ws/roost/engine/ratelimit"
 	"github.com/roost-ws/roost/protocol"
 	"github.com/roost-ws/roost/protocol/deflate"
 	"github.com/roost-ws/roost/protocol/frame"
@@ -47,23 +48,25 @@ func dialectOf(t target, deflates bool) dialect {
 const maxKept = 128 << 10
 
 // spent reports whether a message is above its rate whatever it says, and so not worth inflating: a few bytes may
-// inflate to as much as a message may have, which costs a hundred times what refusing it does.
+// inflate to as much as a message may have, which costs a hundred times what refusing it does. What waits for its turn
+// is above no rate, and has a claim on it.
 func (c *Conn) spent(l *Loop) (wait time.Duration, spent bool) {
 	a := c.busy(l)
 	messages, controls := a.messages, a.controls // copies: what is taken from them is not gone
-	ok, wait := messages.Take(l.limits.Messages, l.now)
+	n := 1 + len(a.postponed)
+	ok, wait := messages.TakeN(l.limits.Messages, l.now, n)
 	if !ok && c.dialect.plain() == dialectV1 {
-		ok, _ = controls.Take(l.limits.Controls, l.now)
+		ok, _ = controls.TakeN(l.limits.Controls, l.now, n)
+	}
+	if wait == ratelimit.Never {
+		wait = 0 // as soon as what waits has been read
 	}
 	return wait, !ok
 }
 
-// inflate is a message's payload, as long as nothing else is inflated on this loop. It is false if the connection is
-// being closed because there is none.
+// inflate is a compressed message's payload, as long as nothing else is inflated on this loop. It is false if the
+// connection is being closed because there is none.
 func (c *Conn) inflate(l *Loop, ev *frame.Event) ([]byte, bool) {
-	if !ev.Compressed {
-		return ev.Payload, true
-	}
 	if cap(l.inflated) > maxKept {
 		l.inflated = nil
 	}
@@ -87,11 +90,12 @@ func (c *Conn) inflate(l *Loop, ev *frame.Event) ([]byte, bool) {
 }
 
 // deflate appends the compressed form of a frame that seal has been through, headroom and all. It appends nothing if
-// the frame is better sent as it is.
+// the frame is better sent as it is, or there is no effort left for it.
 func (l *Loop) deflate(dst, whole []byte, form protocol.Form) []byte {
-	if len(whole) == 0 {
+	if len(whole) == 0 || l.effort >= effortMost {
 		return dst
 	}
+	defer l.spend(l.server.clock())
 	b, smaller := l.deflater.Deflate(append(dst, make([]byte, headroomBytes)...), whole[headroomBytes:])
 	if !smaller {
 		return dst

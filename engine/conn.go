@@ -85,6 +85,9 @@ type activity struct {
 	in      *frame.Assembler // a partial frame or message
 	inSince uint32           // tick at which that began
 
+	postponed      []frame.Event // what waits for this connection's turn, payloads pooled; see postpone.go
+	postponedBytes int
+
 	out    []byte   // first piece to write at the end of this turn
 	outs   [][]byte // the pieces after it
 	queued int      // bytes in out and outs
@@ -106,7 +109,7 @@ func (c *Conn) busy(l *Loop) *activity {
 // rest takes c's activity back if nothing in it matters any more at this time.
 func (c *Conn) rest(l *Loop) {
 	a := c.act
-	if a == nil || a.head != nil || a.in != nil || a.queued > 0 || a.slow != nil {
+	if a == nil || a.head != nil || a.in != nil || len(a.postponed) > 0 || a.queued > 0 || a.slow != nil {
 		return
 	}
 	if a.messages.Full(l.now) && a.controls.Full(l.now) && a.faults.Full(l.now) {

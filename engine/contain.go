@@ -53,6 +53,12 @@ func (c *Conn) trafficFenced(l *Loop, p []byte) {
 	c.onTraffic(l, p)
 }
 
+// readNextFenced is readNext with a fence around it.
+func (c *Conn) readNextFenced(l *Loop) {
+	defer l.contain(c)
+	c.readNext(l)
+}
+
 // readFenced reads one letter with a fence around it. The connection that a verdict was for is ended with it.
 func (l *Loop) readFenced(x *letter) {
 	var c *Conn

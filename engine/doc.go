@@ -44,6 +44,7 @@
 //  1. Loop.OnTraffic (loop.go): gnet has read from a socket.
 //  2. Conn.onTraffic (upgrade.go) switches on the phase; an open one goes to Conn.receive (receive.go).
 //  3. frame.Assembler: bytes to frames to a message, unmasked in place; a whole frame is not copied.
+//     A compressed one may have to wait for its turn, and what comes behind it (postpone.go).
 //  4. Codec.Decode: the message to a protocol.Command, whose slices point into the message.
 //  5. Loop.dispatch (dispatch.go): rate, permission, action.
 //  6. Router.Publish: the broker has the publication. It never blocks, and copies what it keeps.

@@ -143,7 +143,7 @@ func enrolled(t testing.TB, s *Server, addr string, o enginetest.Options) *engin
 type levels struct {
 	connections, rooms, members, timers, buffers        int
 	activities, assemblers, requests, walks, acks, slow int
-	far                                                 int
+	far, waiting                                        int
 	held                                                int64
 }
 
@@ -157,7 +157,7 @@ func levelsOf(t testing.TB, s *Server) levels {
 			connections: l.conns.open, rooms: len(l.roomTable) - 1 - len(l.roomFree), members: l.members,
 			timers: l.wheel.Len(), buffers: l.bufs.InUse(), activities: l.activities.lent,
 			assemblers: l.assemblers.lent, requests: l.requests.lent, walks: l.walks.lent, acks: l.acks.lent,
-			slow: len(l.slow), held: l.held, far: len(l.far),
+			slow: len(l.slow), held: l.held, far: len(l.far), waiting: l.stillWaiting(),
 		}
 		done()
 	})
@@ -178,9 +178,18 @@ func levelsOf(t testing.TB, s *Server) levels {
 		sum.acks += l.acks
 		sum.slow += l.slow
 		sum.far += l.far
+		sum.waiting += l.waiting
 		sum.held += l.held
 	}
 	return sum
+}
+
+// stillWaiting is how many connections wait for their turn.
+func (l *Loop) stillWaiting() (n int) {
+	for _, slot := range l.waiting {
+		n += int(min(slot, 1))
+	}
+	return n
 }
 
 // mustBeEmpty waits until the server holds nothing any more: its loops, its admission and its router.

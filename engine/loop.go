@@ -64,6 +64,8 @@ type Loop struct {
 	deflater      *deflate.Deflater
 	inflated      []byte
 	deflated      []byte
+	effort        int64    // nanoseconds spent on it since the pacer's last byte
+	waiting       []uint32 // connections that wait for their turn, the next one first; 0 for one that does no more
 
 	// Scratch of one turn or less.
 	request     handshake.Request
@@ -235,6 +237,9 @@ func newLoop(s *Server, index int) *Loop {
 // wheelSlots times tickEvery is 51 s: a heartbeat of the default length waits in its slot for one lap.
 const wheelSlots = 512
 
+// readBytes is the most that one read of a socket brings.
+const readBytes = 64 << 10
+
 // start brings the loop up and waits until it can be posted to.
 func (l *Loop) start() (err error) {
 	if l.pacer, err = newPacer(); err != nil {
@@ -243,7 +248,7 @@ func (l *Loop) start() (err error) {
 	l.client, err = gnet.NewClient(l,
 		gnet.WithNumEventLoop(1),
 		gnet.WithLogger(engineLog{l.server.log}),
-		gnet.WithReadBufferCap(64<<10),
+		gnet.WithReadBufferCap(readBytes),
 		gnet.WithWriteBufferCap(4<<10),
 		gnet.WithTCPNoDelay(gnet.TCPDelay)) // the acceptor has set TCP_NODELAY already
 	if err != nil {

@@ -58,7 +58,8 @@ type counters struct {
 	gaps, pings             uint64
 	rateLimited             [numLimited]uint64
 	slowConsumers           uint64
-	panics, compressed      uint64
+	panics                  uint64
+	compressed, postponed   uint64
 	inflateErrors           [8]uint64 // by deflate.Error
 
 	// Levels, set when the counters are copied.
@@ -147,6 +148,7 @@ func (s *Server) writeCounters(w io.Writer) {
 	counter(w, "slow_consumers_total", t.slowConsumers)
 	counter(w, "panics_total", t.panics)
 	counter(w, "compressed_total", t.compressed)
+	counter(w, "postponed_total", t.postponed)
 	bus := s.router.Stats()
 	counter(w, "recoveries_total", bus.Recoveries)
 	counter(w, "duplicates_total", bus.Duplicates)
@@ -220,7 +222,7 @@ func (c *counters) add(o *counters) {
 		{&c.received, &o.received}, {&c.receivedBytes, &o.receivedBytes}, {&c.sent, &o.sent},
 		{&c.sentBytes, &o.sentBytes}, {&c.writes, &o.writes}, {&c.deliveries, &o.deliveries},
 		{&c.gaps, &o.gaps}, {&c.pings, &o.pings}, {&c.slowConsumers, &o.slowConsumers}, {&c.panics, &o.panics},
-		{&c.compressed, &o.compressed},
+		{&c.compressed, &o.compressed}, {&c.postponed, &o.postponed},
 		{&c.open, &o.open}, {&c.rooms, &o.rooms}, {&c.members, &o.members}, {&c.held, &o.held},
 		{&c.buffersInUse, &o.buffersInUse}, {&c.activities, &o.activities},
 	} {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pacer lets a loop go on with a long walk after the other connections of the round have had their turn.
+// pacer lets a loop go on with a long walk, or with connections that wait (postpone.go), after the other connections of
+// the round have had their turn.
 //
 // A task that queues itself again would run in the same round and starve every socket; a goroutine or a timer
 // would wait for a scheduler that a busy loop leaves little of. So the loop owns a pair of sockets: it writes a
@@ -54,7 +55,10 @@ func (p *pacer) ring() {
 // rung is the byte coming back. On the loop.
 func (p *pacer) rung(l *Loop) {
 	p.asked = false
-	l.askStep()
+	l.resume()
+	if len(l.active) > 0 {
+		l.askStep()
+	}
 }
 
 func (p *pacer) close() { _ = unix.Close(p.fd) }

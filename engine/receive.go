@@ -47,7 +47,7 @@ func (c *Conn) receive(l *Loop, p []byte) {
 
 // settle leaves the assembler where it belongs after a read: with the connection only while it holds something.
 func (c *Conn) settle(l *Loop, a *frame.Assembler, kept, fresh bool) {
-	over := c.phase != phaseOpen && c.phase != phaseClosing || c.flags&flagHangUp != 0
+	over := c.phase != phaseOpen && c.phase != phaseClosing || c.flags&flagHangUp != 0 || c.closeWaits()
 	if over {
 		a.Release(l.bufs)
 	}
@@ -89,15 +89,7 @@ func (c *Conn) event(l *Loop, ev *frame.Event) {
 	case frame.Message:
 		l.stir()
 		l.count.received++
-		if ev.Compressed {
-			if wait, spent := c.spent(l); spent {
-				l.limited(c, nil, limitedMessages, wait)
-				return
-			}
-		}
-		if payload, ok := c.inflate(l, ev); ok {
-			c.message(l, ev.Op == ws.OpBinary, payload)
-		}
+		c.readOrPostpone(l, ev)
 	case frame.Ping:
 		if ok, _ := c.busy(l).controls.Take(l.limits.Controls, l.now); !ok {
 			l.count.rateLimited[limitedControls]++
@@ -111,8 +103,41 @@ func (c *Conn) event(l *Loop, ev *frame.Event) {
 			c.pong(l, ev.Payload)
 		}
 	case frame.Close:
+		if c.waits() {
+			c.postpone(l, ev)
+			return
+		}
 		c.answerClose(l, ev.CloseCode)
 	}
+}
+
+// readOrPostpone reads a message now or lets it wait for its turn. Compressed ones above their rate are refused.
+func (c *Conn) readOrPostpone(l *Loop, ev *frame.Event) {
+	if ev.Compressed {
+		if wait, spent := c.spent(l); spent {
+			l.limited(c, nil, limitedMessages, wait)
+			return
+		}
+	}
+	if c.waits() || ev.Compressed && l.effort >= effortShare {
+		c.postpone(l, ev)
+		return
+	}
+	c.read(l, ev)
+}
+
+// read reads a whole message. All that a compressed one takes is effort: what it inflates to has to be decoded, too.
+func (c *Conn) read(l *Loop, ev *frame.Event) {
+	if !ev.Compressed {
+		c.message(l, ev.Op == ws.OpBinary, ev.Payload)
+		return
+	}
+	began, before := l.server.clock(), l.effort
+	if payload, ok := c.inflate(l, ev); ok {
+		c.message(l, ev.Op == ws.OpBinary, payload)
+	}
+	l.effort = before // what was compressed meanwhile is a part of it
+	l.spend(began)
 }
 
 // message hands one whole message to the dialect and its command to dispatch.
