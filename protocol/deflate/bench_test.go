@@ -130,8 +130,7 @@ func BenchmarkInflate(b *testing.B) {
 }
 
 // BenchmarkInflateHostile is 64 KiB of what costs most and gives nothing: code tables, each for a block without a
-// byte. There is no telling them from honest ones before they are built, so this is what the rate of messages has to
-// be chosen for.
+// byte. It is given up when it has cost far more than it gave, and what it costs until then is measured.
 func BenchmarkInflateHostile(b *testing.B) {
 	for _, c := range []struct {
 		name  string
@@ -150,7 +149,7 @@ func BenchmarkInflateHostile(b *testing.B) {
 			b.SetBytes(int64(len(w.b)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if got, err := f.Inflate(nil, w.b, 1<<16); err != nil || len(got) != 0 {
+				if got, err := f.Inflate(nil, w.b, 1<<16); err != ErrCorrupt || len(got) != 0 {
 					b.Fatal(len(got), err)
 				}
 			}
