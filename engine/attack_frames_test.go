@@ -18,6 +18,7 @@ import (
 
 	"github.com/roost-ws/roost/engine/enginetest"
 	"github.com/roost-ws/roost/protocol/deflate"
+	"github.com/roost-ws/roost/protocol/deflate/deflatetest"
 	"github.com/roost-ws/roost/protocol/frame"
 )
 
@@ -288,8 +289,6 @@ func TestCompressedOddities(t *testing.T) {
 	referring := bytes.TrimSuffix(second.Bytes(), []byte("\x00\x00\xff\xff"))
 	corrupt := fmt.Sprintf("roost_inflate_errors_total{reason=%q}", deflate.ErrCorrupt.Reason())
 	emptyBlocks := bytes.Repeat([]byte("\x00\x00\x00\xff\xff"), 12<<10)
-	// A dynamic block that is all code table and ends at once, again and again; as in deflate.TestOutOfProportion.
-	tables := bytes.Repeat([]byte("\x04\xc0\x81\x00\x00\x00\x00\x00\x90\xfe\xcf\x00"), 5<<10)
 	for _, tc := range []struct {
 		name   string
 		frames [][]byte
@@ -298,7 +297,7 @@ func TestCompressedOddities(t *testing.T) {
 		{"E7 a reference into the message before", [][]byte{squeeze(t, text), referring}, 1007},
 		{"E7 a reference into nothing", [][]byte{referring}, 1007},
 		{"E8 sixty kilobytes of empty blocks", [][]byte{emptyBlocks[:60<<10]}, 1007},
-		{"E8 sixty kilobytes of code tables", [][]byte{tables[:60<<10]}, 1007},
+		{"E8 sixty kilobytes of code tables", [][]byte{deflatetest.CodeTables(60 << 10)}, 1007},
 		{"E8 no block at all", [][]byte{{}}, 0},
 		{"E8 a reserved kind of block", [][]byte{{0x06}}, 1007},
 		{"E8 a stored block that lies about its length", [][]byte{[]byte("\x00\x05\x00\xff\xffhello")}, 1007},

@@ -67,11 +67,17 @@ func (c *Conn) spent(l *Loop) (wait time.Duration, spent bool) {
 // inflate is a compressed message's payload, as long as nothing else is inflated on this loop. It is false if the
 // connection is being closed because there is none.
 func (c *Conn) inflate(l *Loop, ev *frame.Event) ([]byte, bool) {
-	if cap(l.inflated) > maxKept {
-		l.inflated = nil
+	var out []byte
+	var err error
+	if mayBeDear(ev) {
+		out, err = l.takeInflated()
+	} else {
+		if cap(l.inflated) > maxKept {
+			l.inflated = nil
+		}
+		out, err = l.inflater.Inflate(l.inflated[:0], ev.Payload, l.limits.MessageBytes)
+		l.inflated = out
 	}
-	out, err := l.inflater.Inflate(l.inflated[:0], ev.Payload, l.limits.MessageBytes)
-	l.inflated = out
 	switch {
 	case err == nil && ev.Op == ws.OpText && !utf8.Valid(out):
 		c.close(l, CloseInvalidText)

@@ -54,9 +54,9 @@ func (c *Conn) trafficFenced(l *Loop, p []byte) {
 }
 
 // readNextFenced is readNext with a fence around it.
-func (c *Conn) readNextFenced(l *Loop) {
+func (c *Conn) readNextFenced(l *Loop) (read bool) {
 	defer l.contain(c)
-	c.readNext(l)
+	return c.readNext(l)
 }
 
 // readFenced reads one letter with a fence around it. The connection that a verdict was for is ended with it.

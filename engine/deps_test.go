@@ -15,14 +15,15 @@ const module = "github.com/roost-ws/roost/"
 // mayImport is the direction of imports: for each of our packages what it may import beside the standard library,
 // in our own names without the module, in others' by prefix. A package that is not listed may not exist.
 var mayImport = map[string][]string{
-	"protocol":            {},
-	"protocol/frame":      {"github.com/gobwas/ws"},
-	"protocol/clientaddr": {},
-	"protocol/proxyproto": {"protocol/clientaddr"},
-	"protocol/deflate":    {"github.com/gobwas/ws", "github.com/gobwas/httphead", "github.com/klauspost/compress"},
-	"protocol/handshake":  {"protocol/clientaddr", "github.com/gobwas/httphead"},
-	"protocol/raw":        {"protocol"},
-	"protocol/roostv1":    {"protocol", "github.com/go-json-experiment/json"},
+	"protocol":                     {},
+	"protocol/frame":               {"github.com/gobwas/ws"},
+	"protocol/clientaddr":          {},
+	"protocol/proxyproto":          {"protocol/clientaddr"},
+	"protocol/deflate":             {"github.com/gobwas/ws", "github.com/gobwas/httphead", "github.com/klauspost/compress"},
+	"protocol/deflate/deflatetest": {},
+	"protocol/handshake":           {"protocol/clientaddr", "github.com/gobwas/httphead"},
+	"protocol/raw":                 {"protocol"},
+	"protocol/roostv1":             {"protocol", "github.com/go-json-experiment/json"},
 
 	"fanout":            {},
 	"fanout/fanouttest": {"fanout", "go.uber.org/goleak"},

@@ -59,13 +59,16 @@ type Loop struct {
 	frames     frame.Limits
 
 	// Compression: one of each a loop, which take up memory once they are used.
-	framesDeflate frame.Limits
-	inflater      deflate.Inflater
-	deflater      *deflate.Deflater
-	inflated      []byte
-	deflated      []byte
-	effort        int64    // nanoseconds spent on it since the pacer's last byte
-	waiting       []uint32 // connections that wait for their turn, the next one first; 0 for one that does no more
+	framesDeflate  frame.Limits
+	inflater       deflate.Inflater
+	deflater       *deflate.Deflater
+	inflated       []byte
+	deflated       []byte
+	inflation      *inflation // of a message that takes several turns, nil if there is none
+	slowInflater   deflate.Inflater
+	slowlyInflated []byte
+	effort         int64    // nanoseconds spent on it since the pacer's last byte
+	waiting        []uint32 // connections that wait for their turn, the next one first; 0 for one that does no more
 
 	// Scratch of one turn or less.
 	request     handshake.Request
@@ -269,6 +272,7 @@ func (l *Loop) stop() error {
 	l.stopped.Store(true)
 	l.windowTimer.Stop()
 	err := l.client.Stop()
+	l.endInflation()
 	l.pacer.close()
 	return err
 }

@@ -53,6 +53,7 @@ func (c *Conn) postpone(l *Loop, ev *frame.Event) {
 	if !c.waits() {
 		l.waiting = append(l.waiting, c.slot)
 		l.count.postponed++
+		l.pacer.ring()
 	}
 	kept := *ev
 	kept.Payload = append(l.bufs.Get(len(ev.Payload)), ev.Payload...)
@@ -77,8 +78,7 @@ func (l *Loop) resume() {
 			continue
 		}
 		c := l.conns.at(slot)
-		for c.waits() && l.effort < effortShare {
-			c.readNextFenced(l)
+		for c.waits() && l.effort < effortShare && c.readNextFenced(l) {
 			l.readMail() // what it published may be there to be compressed, and is a part of its turn
 		}
 		if c.waits() {
@@ -86,11 +86,17 @@ func (l *Loop) resume() {
 		}
 	}
 	l.waiting = slices.DeleteFunc(slices.Delete(l.waiting, 0, n), func(slot uint32) bool { return slot == 0 })
+	if len(l.waiting) > 0 {
+		l.pacer.ring()
+	}
 	l.finish(nil)
 }
 
-// readNext reads the first thing that waits of what c sent.
-func (c *Conn) readNext(l *Loop) {
+// readNext reads the first thing that waits of what c sent, and reports false if it has to wait on.
+func (c *Conn) readNext(l *Loop) bool {
+	if first := &c.act.postponed[0]; mayBeDear(first) && !c.inflateSlowly(l, first) {
+		return false
+	}
 	ev := c.nextPostponed()
 	defer l.bufs.Put(ev.Payload)
 	if ev.Kind == frame.Close {
@@ -99,6 +105,7 @@ func (c *Conn) readNext(l *Loop) {
 		c.read(l, &ev)
 	}
 	c.rest(l)
+	return true
 }
 
 // nextPostponed takes the first thing that waits out of its queue.
@@ -115,6 +122,7 @@ func (c *Conn) nextPostponed() frame.Event {
 
 // forgetPostponed drops what waits of a connection that is open no more.
 func (c *Conn) forgetPostponed(l *Loop) {
+	c.forgetInflation(l)
 	if !c.waits() {
 		return
 	}

@@ -119,14 +119,15 @@ func (c *Conn) readOrPostpone(l *Loop, ev *frame.Event) {
 			return
 		}
 	}
-	if c.waits() || ev.Compressed && l.effort >= effortShare {
+	if c.waits() || ev.Compressed && l.effort >= effortShare || mayBeDear(ev) && !c.inflateSlowly(l, ev) {
 		c.postpone(l, ev)
 		return
 	}
 	c.read(l, ev)
 }
 
-// read reads a whole message. All that a compressed one takes is effort: what it inflates to has to be decoded, too.
+// read reads a whole message. All that a compressed one takes is effort: what it inflates to has to be decoded, too. A
+// dear one has been inflated already.
 func (c *Conn) read(l *Loop, ev *frame.Event) {
 	if !ev.Compressed {
 		c.message(l, ev.Op == ws.OpBinary, ev.Payload)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/roost-ws/roost/engine"
 	"github.com/roost-ws/roost/engine/enginetest"
+	"github.com/roost-ws/roost/protocol/deflate/deflatetest"
 )
 
 // flood is something that an attacker does at full speed, and where it shows that it was done.
@@ -77,6 +78,9 @@ func floods(t testing.TB, keys *signer) []flood {
 	// What it inflates to has to be decoded, number by number.
 	dear := masked(enginetest.Frame{Fin: true, Rsv: 4, Op: ws.OpText, Payload: squeezed(t,
 		fmt.Appendf(nil, `{"type":"publish","room":"eve-1","data":[0%s]}`, strings.Repeat(",0", 30<<10)))})
+	// Blocks of nothing but code tables, which turn out to be no message when they have cost enough.
+	tables := masked(enginetest.Frame{Fin: true, Rsv: 4, Op: ws.OpText,
+		Payload: deflatetest.CodeTables(60 << 10)})
 	refused := func(reason string) string { return fmt.Sprintf("roost_handshakes_refused_total{reason=%q}", reason) }
 	closed := func(reason string) string { return fmt.Sprintf("roost_closes_total{reason=%q}", reason) }
 	limited := func(kind string) string { return fmt.Sprintf("roost_rate_limited_total{kind=%q}", kind) }
@@ -103,6 +107,7 @@ func floods(t testing.TB, keys *signer) []flood {
 			Flood: frames(20, func(int) []byte { return bomb(60 << 10) })}), limited("messages"), 100},
 		{"dear messages", evil(some, "/ws?room=eve-{i}", enginetest.Spec{Header: deflates, Extended: true,
 			Flood: frames(20, func(int) []byte { return dear })}), limited("messages"), 100},
+		{"code tables", evil(some, "/raw/eve-{i}", enginetest.Spec{Header: deflates, Extended: true, Flood: tables}), closed("overload"), 10},
 		// The last, because memory that it leaves behind goes back to the system only in time.
 		{"never reads in a busy room", evil(many, "/raw/busy", enginetest.Spec{Mode: enginetest.NeverRead, ReceiveBuffer: 4096,
 			Flood: enginetest.BinaryFrame(bytes.Repeat([]byte("x"), 32<<10))}), closed("slow_consumer"), 20},

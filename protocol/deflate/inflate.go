@@ -30,6 +30,8 @@ const (
 	// the library some hundred times what data of their size does, and no compressor writes them: literals take at
 	// most nine bits for eight, and one window of output, 32 KiB, may be on its way.
 	slack = 40 << 10
+	// pauseEvery is after how many bytes of input InflateSlowly pauses: some 0.1 ms where they are code tables alone.
+	pauseEvery = 256
 	// keptInput bounds the memory that a large message leaves behind.
 	keptInput = 128 << 10
 )
@@ -43,7 +45,40 @@ type Inflater struct {
 	input  bytes.Reader
 	bytes  []byte // primer, the message and trailer, for input
 	ahead  int    // how much of bytes input has not been given yet
+	paused pausingInput
 	probe  [1]byte
+}
+
+// pausingInput reads input and pauses.
+type pausingInput struct {
+	input *bytes.Reader
+	read  int         // bytes since the last pause
+	pause func() bool // nil once it was false
+}
+
+func (p *pausingInput) ReadByte() (byte, error) {
+	if !p.goesOn(1) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return p.input.ReadByte()
+}
+
+func (p *pausingInput) Read(b []byte) (int, error) {
+	if !p.goesOn(len(b)) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return p.input.Read(b)
+}
+
+func (p *pausingInput) goesOn(n int) bool {
+	if p.read += n; p.read < pauseEvery || p.pause == nil {
+		return p.pause != nil
+	}
+	p.read = 0
+	if !p.pause() {
+		p.pause = nil
+	}
+	return p.pause != nil
 }
 
 // Inflate appends what the payload of a compressed message, all of its frames, stands for. It neither changes nor
@@ -56,6 +91,20 @@ type Inflater struct {
 // empty window. A payload of no bytes is an empty message. One that is
 // far longer than what it stands for is ErrCorrupt: it would cost time out of proportion.
 func (f *Inflater) Inflate(dst, src []byte, most int) ([]byte, error) {
+	return f.message(dst, src, most, &f.input)
+}
+
+// InflateSlowly is Inflate for a message that may cost much: some 0.4 ms for each KiB of src, were it made for that. It
+// calls pause again and again between short pieces of work. If that is false it gives up, and the message is ErrCorrupt.
+func (f *Inflater) InflateSlowly(dst, src []byte, most int, pause func() bool) ([]byte, error) {
+	f.paused = pausingInput{input: &f.input, pause: pause}
+	dst, err := f.message(dst, src, most, &f.paused)
+	f.paused.pause = nil
+	return dst, err
+}
+
+// message inflates one message, which the library reads from input.
+func (f *Inflater) message(dst, src []byte, most int, input flate.Reader) ([]byte, error) {
 	if len(src) == 0 {
 		return dst, nil
 	}
@@ -63,7 +112,7 @@ func (f *Inflater) Inflate(dst, src []byte, most int) ([]byte, error) {
 	f.ahead = len(f.bytes)
 	f.input.Reset(nil)
 	f.feed(0)
-	dst, e := f.inflate(dst, most)
+	dst, e := f.inflate(dst, most, input)
 	f.input.Reset(nil)
 	if cap(f.bytes) > keptInput {
 		f.bytes = nil
@@ -76,12 +125,12 @@ func (f *Inflater) Inflate(dst, src []byte, most int) ([]byte, error) {
 
 // inflate reads one DEFLATE stream after the other until the message is used up: more than one only if a block has
 // BFINAL. Where the last one ends says whether the message was whole.
-func (f *Inflater) inflate(dst []byte, most int) ([]byte, Error) {
+func (f *Inflater) inflate(dst []byte, most int, input flate.Reader) ([]byte, Error) {
 	start := len(dst)
 	for f.left() > len(trailer) {
 		if f.reader == nil {
-			f.reader = flate.NewReader(&f.input)
-		} else if f.reader.(flate.Resetter).Reset(&f.input, nil) != nil {
+			f.reader = flate.NewReader(input)
+		} else if f.reader.(flate.Resetter).Reset(input, nil) != nil {
 			return dst[:start], ErrCorrupt
 		}
 		var e Error

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"github.com/roost-ws/roost/protocol/deflate/deflatetest"
 )
 
 // sentence is what the messages made by zlib below stand for.
@@ -235,19 +237,17 @@ func TestStaleTables(t *testing.T) {
 }
 
 func TestPrimer(t *testing.T) {
-	var w bitWriter
-	w.emptyDynamicBlock(30)
-	w.storedHeader()
-	if got := string(w.b) + tail; got != primer {
+	var w deflatetest.Writer
+	w.EmptyDynamicBlock(30)
+	w.StoredHeader()
+	if got := string(w.Bytes) + tail; got != primer {
 		t.Errorf("%x, not %x", primer, got)
 	}
 }
 
 // TestOutOfProportion: blocks that are all code table and no data are refused early, whatever the message may have.
 func TestOutOfProportion(t *testing.T) {
-	// A dynamic block with three codes of which only the end of the block is used, again and again.
-	block := []byte(primer[:len(primer)-len(tail)])
-	hostile := bytes.Repeat([]byte(block[:12]), (1<<20)/12)
+	hostile := deflatetest.CodeTables(1 << 20)
 	var f Inflater
 	if out, err := f.Inflate(nil, hostile, 4<<20); err != ErrCorrupt || len(out) != 0 {
 		t.Errorf("%d bytes, %v", len(out), err)
@@ -262,6 +262,32 @@ func TestOutOfProportion(t *testing.T) {
 		out, err := f.Inflate(nil, compressByStd(t, honest, level), len(honest))
 		if err != nil || !bytes.Equal(out, honest) {
 			t.Errorf("level %d: %d bytes, %v", level, len(out), err)
+		}
+	}
+}
+
+// TestInflateSlowly: the same comes out, with a pause at least every so many bytes, and after a pause that says so nothing
+// is read any more.
+func TestInflateSlowly(t *testing.T) {
+	var f Inflater
+	for _, kind := range kinds {
+		plain := kind.make(60 << 10)
+		compressed := compressByStd(t, plain, 6)
+		pauses := 0
+		out, err := f.InflateSlowly(nil, compressed, len(plain), func() bool { pauses++; return true })
+		if err != nil || !bytes.Equal(out, plain) {
+			t.Errorf("%s: %d bytes, %v", kind.name, len(out), err)
+		}
+		// A stored block is read in pieces of a window.
+		if least := len(compressed) / (32 << 10); pauses < least || kind.text && pauses < len(compressed)/pauseEvery {
+			t.Errorf("%s: %d pauses in %d bytes", kind.name, pauses, len(compressed))
+		}
+		left := 3
+		if out, err = f.InflateSlowly(nil, compressed, len(plain), func() bool { left--; return left > 0 }); err != ErrCorrupt || len(out) > 0 || left < 0 {
+			t.Errorf("%s, given up: %d bytes, %v, %d pauses too many", kind.name, len(out), err, -left)
+		}
+		if out, err = f.Inflate(nil, compressed, len(plain)); err != nil || !bytes.Equal(out, plain) {
+			t.Errorf("%s, the next message: %d bytes, %v", kind.name, len(out), err)
 		}
 	}
 }
