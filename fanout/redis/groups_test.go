@@ -94,7 +94,7 @@ func slotsMove(t *testing.T, g *redistest.Cluster, url string) {
 		for _, room := range []string{"plain.0", "kept.0"} {
 			_, gaps[room] = s.hearing.Heard(room)
 			layout := s.listener.Layout()
-			move(t, g, layout.Slot(layout.Part(room)))
+			g.Move(layout.Slot(layout.Part(room)))
 		}
 		for room, n := range gaps {
 			redistest.Wait(t, room+" has a gap", func() bool { _, now := s.hearing.Heard(room); return now > n })
@@ -142,7 +142,7 @@ func subscribingWhileASlotMoves(t *testing.T, g *redistest.Cluster, url string) 
 	}()
 	for i := range int64(moves) {
 		redistest.Wait(t, "some rooms are subscribed", func() bool { return done.Load() >= i*rooms/moves })
-		move(t, g, layout.Slot(7))
+		g.Move(layout.Slot(7))
 	}
 	t.Logf("%d rooms are subscribed, after %d refusals", rooms, <-subscribed)
 	redistest.Wait(t, "all rooms are heard", func() bool {
@@ -155,32 +155,6 @@ func subscribingWhileASlotMoves(t *testing.T, g *redistest.Cluster, url string) 
 		}
 		return silent == 0
 	})
-}
-
-// move gives a slot and its keys to the next master, as redis-cli's reshard does for many.
-func move(t *testing.T, g *redistest.Cluster, slot int) {
-	t.Helper()
-	from := g.Owner(slot)
-	to := g.Servers[0]
-	for i, s := range g.Servers {
-		if s == from {
-			to = g.Servers[(i+1)%len(g.Servers)]
-		}
-	}
-	number := strconv.Itoa(slot)
-	fromID, toID := from.Do("CLUSTER", "MYID"), to.Do("CLUSTER", "MYID")
-	host, port, _ := strings.Cut(to.Addr, ":")
-	to.Do("CLUSTER", "SETSLOT", number, "IMPORTING", fromID)
-	from.Do("CLUSTER", "SETSLOT", number, "MIGRATING", toID)
-	redistest.Wait(t, "the slot is empty", func() bool {
-		for _, key := range strings.Fields(from.Do("CLUSTER", "GETKEYSINSLOT", number, "1000")) {
-			from.Do("MIGRATE", host, port, key, "0", "5000", "REPLACE")
-		}
-		return from.Do("CLUSTER", "COUNTKEYSINSLOT", number) == "0"
-	})
-	for _, s := range append([]*redistest.Server{to, from}, g.Servers...) {
-		s.Do("CLUSTER", "SETSLOT", number, "NODE", toID)
-	}
 }
 
 // A master of a cluster is killed and its replica takes over; the other rooms go on.

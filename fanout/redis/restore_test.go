@@ -68,7 +68,7 @@ func TestNothingIsMissed(t *testing.T) {
 		s := openStreet(t, "redis+cluster://"+g.Addresses(), "a", "b")
 		layout := s.houses[0].broker.Layout()
 		for range 3 {
-			move(t, g, layout.Slot(layout.Part("a")))
+			g.Move(layout.Slot(layout.Part("a")))
 			s.goesOn("after a move")
 		}
 		s.check()

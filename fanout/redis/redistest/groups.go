@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -145,6 +146,28 @@ func (g *Cluster) Owner(slot int) *Server {
 		return nil
 	}
 	return nil
+}
+
+// Move gives a slot and its keys to the next server, as redis-cli's reshard does for many. It is for clusters without
+// replicas.
+func (g *Cluster) Move(slot int) {
+	g.t.Helper()
+	from := g.Owner(slot)
+	to := g.Servers[(slices.Index(g.Servers, from)+1)%len(g.Servers)]
+	number := strconv.Itoa(slot)
+	fromID, toID := from.Do("CLUSTER", "MYID"), to.Do("CLUSTER", "MYID")
+	host, port, _ := strings.Cut(to.Addr, ":")
+	to.Do("CLUSTER", "SETSLOT", number, "IMPORTING", fromID)
+	from.Do("CLUSTER", "SETSLOT", number, "MIGRATING", toID)
+	Wait(g.t, "the slot is empty", func() bool {
+		for _, key := range strings.Fields(from.Do("CLUSTER", "GETKEYSINSLOT", number, "1000")) {
+			from.Do("MIGRATE", host, port, key, "0", "5000", "REPLACE")
+		}
+		return from.Do("CLUSTER", "COUNTKEYSINSLOT", number) == "0"
+	})
+	for _, s := range append([]*Server{to, from}, g.Servers...) {
+		s.Do("CLUSTER", "SETSLOT", number, "NODE", toID)
+	}
 }
 
 func addresses(servers []*Server) string {
