@@ -25,9 +25,7 @@ func TestSentinelFailover(t *testing.T) {
 	redistest.Wait(t, "the rooms have a gap", func() bool { return s.gaps() > 0 })
 	s.heard("after the failover", 20)
 	first.Continue()
-	redistest.Wait(t, "the old master follows the new one", func() bool {
-		return strings.Contains(first.Do("INFO", "replication"), "master_link_status:up")
-	})
+	redistest.Wait(t, "the old master follows the new one", first.Follows)
 	gaps := s.gaps()
 	g.Master().Kill()
 	redistest.Wait(t, "the rooms have a gap", func() bool { return s.gaps() > gaps })

@@ -32,14 +32,15 @@ func StartSentinel(t testing.TB) *Sentinel {
 		t.Fatal(err)
 	}
 	g.Servers = []*Server{master, Start(t, "replicaof "+host+" "+port)}
-	Wait(t, "the replica follows", func() bool {
-		return strings.Contains(g.Servers[1].Do("INFO", "replication"), "master_link_status:up")
-	})
+	Wait(t, "the replica follows", g.Servers[1].Follows)
 	for range 3 {
 		g.Sentinels = append(g.Sentinels, start(t, "redis-sentinel", []string{
 			fmt.Sprintf("sentinel monitor %s %s %s 2", g.Name, host, port),
 			"sentinel down-after-milliseconds " + g.Name + " 1000",
 			"sentinel failover-timeout " + g.Name + " 3000"}))
+	}
+	for _, s := range g.Sentinels { // as installed they look every ten seconds, and after eight put right what they find
+		s.Do("SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "500")
 	}
 	Wait(t, "the sentinels know each other", func() bool {
 		for _, s := range g.Sentinels {
@@ -51,6 +52,19 @@ func StartSentinel(t testing.TB) *Sentinel {
 		return true
 	})
 	return g
+}
+
+// IsMaster reports whether the server says so. One that is being put in another's place cuts its clients off, and has
+// not answered then.
+func (s *Server) IsMaster() bool {
+	role, err := s.Try("ROLE").ToMessage()
+	return err == nil && strings.HasPrefix(text(role), "master")
+}
+
+// Follows reports whether the server says that it has all that its master has.
+func (s *Server) Follows() bool {
+	state, err := s.Try("INFO", "replication").ToString()
+	return err == nil && strings.Contains(state, "master_link_status:up")
 }
 
 // Addresses returns the sentinels' addresses, with commas between them.
@@ -67,6 +81,22 @@ func (g *Sentinel) Master() *Server {
 	}
 	g.t.Fatalf("the sentinels name %s %s as master, which is none of ours", host, port)
 	return nil
+}
+
+// FailOver has the sentinels put the replica in the master's place, as before maintenance. It returns when they have
+// begun. Before that it waits until each of them has seen that the replica is one: a sentinel that saw a master there last
+// would take the new master for that one and make it a replica again.
+func (g *Sentinel) FailOver() {
+	g.t.Helper()
+	for _, s := range g.Sentinels {
+		Wait(g.t, "a sentinel sees the replica", func() bool {
+			replicas := s.Do("SENTINEL", "REPLICAS", g.Name)
+			return strings.Contains(replicas, "role-reported:slave") && strings.Contains(replicas, "master-link-status:ok")
+		})
+	}
+	Wait(g.t, "the sentinels begin a failover", func() bool {
+		return g.Sentinels[0].Try("SENTINEL", "FAILOVER", g.Name).Error() == nil // not while the last one goes on
+	})
 }
 
 // Cluster is a cluster's servers: the masters first, then the replicas.
@@ -144,6 +174,18 @@ func (g *Cluster) Owner(slot int) *Server {
 			}
 		}
 		return nil
+	}
+	return nil
+}
+
+// Replica returns the server that follows master, nil if none does.
+func (g *Cluster) Replica(master *Server) *Server {
+	g.t.Helper()
+	role := strings.Fields(master.Do("ROLE")) // master, offset, and of each replica host, port, offset
+	for _, s := range g.Servers {
+		if len(role) > 3 && s.Addr == net.JoinHostPort(role[2], role[3]) {
+			return s
+		}
 	}
 	return nil
 }

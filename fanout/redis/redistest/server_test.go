@@ -1,7 +1,7 @@
 package redistest
 
 import (
-	"strings"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -32,6 +32,15 @@ func TestServerEndsAndReturns(t *testing.T) {
 	}
 }
 
+func TestServerKeepsItsFile(t *testing.T) {
+	s := Start(t, "appendonly yes")
+	s.Do("SET", "a", "1")
+	s.Restart()
+	if got := s.Do("GET", "a"); got != "1" {
+		t.Errorf("GET answered %q after the restart", got)
+	}
+}
+
 func TestSentinelFailsOver(t *testing.T) {
 	g := StartSentinel(t)
 	first := g.Master()
@@ -40,8 +49,11 @@ func TestSentinelFailsOver(t *testing.T) {
 	}
 	first.Kill()
 	Wait(t, "the replica is the master", func() bool {
-		return g.Master() != first && strings.HasPrefix(g.Servers[1].Do("ROLE"), "master")
+		return g.Master() != first && g.Servers[1].IsMaster()
 	})
+	first.Restart()
+	g.FailOver()
+	Wait(t, "the first is the master again", func() bool { return first.IsMaster() && g.Master() == first })
 }
 
 func TestClusterHasAllSlots(t *testing.T) {
@@ -52,5 +64,15 @@ func TestClusterHasAllSlots(t *testing.T) {
 	}
 	if len(owners) != 3 || owners[nil] {
 		t.Errorf("the slots have %d owners", len(owners))
+	}
+	slot, err := strconv.Atoi(g.Servers[0].Do("CLUSTER", "KEYSLOT", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := g.Owner(slot)
+	before.Do("SET", "a", "1")
+	g.Move(slot)
+	if after := g.Owner(slot); after == before || after.Do("GET", "a") != "1" {
+		t.Errorf("%s had the slot, %s has it, and not what was in it", before.Addr, after.Addr)
 	}
 }
