@@ -36,7 +36,7 @@ func soaks() bool { return os.Getenv("ROOST_SOAK") != "" }
 
 // fleet is nodes on one bus, by name.
 type fleet struct {
-	bus      *redistest.Server
+	bus      *redistest.Server // nil if that is more than one
 	settings []string
 	nodes    []*server
 	names    []string
@@ -45,7 +45,15 @@ type fleet struct {
 // startFleet starts nodes of those names on bus.
 func startFleet(t *testing.T, bus *redistest.Server, names []string, settings ...string) *fleet {
 	t.Helper()
-	f := &fleet{bus: bus, settings: slices.Concat(prompt, busy, settings, []string{"broker.url=redis://" + bus.Addr}), names: names}
+	f := startFleetAt(t, "redis://"+bus.Addr, names, settings...)
+	f.bus = bus
+	return f
+}
+
+// startFleetAt starts nodes of those names on the bus at url.
+func startFleetAt(t *testing.T, url string, names []string, settings ...string) *fleet {
+	t.Helper()
+	f := &fleet{settings: slices.Concat(prompt, busy, settings, []string{"broker.url=" + url}), names: names}
 	for _, name := range names {
 		f.nodes = append(f.nodes, start(t, append(f.settings, "node="+name)...))
 	}

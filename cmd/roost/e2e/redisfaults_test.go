@@ -39,22 +39,30 @@ type pair struct {
 	talking *conversation
 }
 
-// startPair starts nodes, lets all members in, and has them talk.
+// pairNames are its nodes.
+var pairNames = []string{"here", "there"}
+
+// startPair starts nodes, lets members into so many rooms, and has them talk.
 func startPair(t *testing.T, bus *redistest.Server, rooms int, perSecond float64, settings ...string) *pair {
 	t.Helper()
-	p := &pair{fleet: startFleet(t, bus, []string{"here", "there"}, settings...), said: newTranscript(),
-		here: map[string][]*member{}, there: map[string][]*member{}}
-	for first := 0; first < rooms; first += memberRooms {
-		var names []string
-		for i := first; i < min(first+memberRooms, rooms); i++ {
-			names = append(names, fmt.Sprint("room-", i))
-		}
+	names := make([]string, rooms)
+	for i := range names {
+		names[i] = fmt.Sprint("room-", i)
+	}
+	return newPair(t, startFleet(t, bus, pairNames, settings...), names, perSecond)
+}
+
+// newPair lets members into rooms on both nodes, and has them talk.
+func newPair(t *testing.T, nodes *fleet, rooms []string, perSecond float64) *pair {
+	t.Helper()
+	p := &pair{fleet: nodes, said: newTranscript(), here: map[string][]*member{}, there: map[string][]*member{}}
+	for names := range slices.Chunk(rooms, memberRooms) {
 		for i := range 2 * roomMates {
 			side, node := p.here, p.nodes[0]
 			if i%2 == 1 {
 				side, node = p.there, p.nodes[1]
 			}
-			m := newMember(t, p.said, node.door(), fmt.Sprintf("u%d-%d", first, i), names...)
+			m := newMember(t, p.said, node.door(), fmt.Sprintf("u%d-%d", len(p.members)/(2*roomMates), i), names...)
 			p.members = append(p.members, m)
 			for _, name := range names {
 				side[name] = append(side[name], m)
@@ -84,7 +92,7 @@ const (
 	// is no flood of its own; a room is asked again after askAgain.
 	askedAtOnce = 250
 	askEvery    = 50 * time.Millisecond
-	askAgain    = time.Second
+	askAgain    = 250 * time.Millisecond
 )
 
 // way is a room, and a member on either node.
