@@ -46,6 +46,7 @@ type place struct {
 	at     *position // nil in a room without history
 	catch  bool      // it asks for what it missed, and keeps what comes meanwhile
 	held   []push
+	called int // the last call of a backend that was heard
 }
 
 // take is called for each message of the node, on the reader's goroutine.
@@ -165,6 +166,10 @@ func (l *place) enter(p *push) {
 func (l *place) hear(p *push) {
 	if l.at != nil && p.Offset > 0 {
 		l.at.Offset = p.Offset
+	}
+	if call, ok := callNumber(p.Data); ok && p.From == "" {
+		l.called = call
+		return
 	}
 	n, err := strconv.Atoi(string(p.Data))
 	if err != nil || p.From == "" {

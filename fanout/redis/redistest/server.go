@@ -225,11 +225,16 @@ func (s *Server) signal(signal syscall.Signal) {
 	}
 }
 
-// Try sends one command on a connection of its own, as user default without a password.
-func (s *Server) Try(args ...string) rueidis.RedisResult {
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr}, ForceSingleClient: true,
+// client connects, as user default without a password.
+func (s *Server) client() (rueidis.Client, error) {
+	return rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr}, ForceSingleClient: true,
 		DisableCache: true, DisableRetry: true, PipelineMultiplex: -1, RingScaleEachConn: 4, ClientSetInfo: rueidis.DisableClientSetInfo,
 		ReadBufferEachConn: 4096, WriteBufferEachConn: 4096})
+}
+
+// Try sends one command on a connection of its own.
+func (s *Server) Try(args ...string) rueidis.RedisResult {
+	client, err := s.client()
 	if client != nil {
 		defer client.Close()
 	}
@@ -245,11 +250,37 @@ func (s *Server) Try(args ...string) rueidis.RedisResult {
 // the empty string.
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
-	message, err := s.Try(args...).ToMessage()
-	if err != nil && !rueidis.IsRedisNil(err) {
-		s.t.Fatalf("%s: %v", strings.Join(args, " "), err)
+	return s.DoAll([][]string{args})[0]
+}
+
+// DoAll is Do for many commands, all sent before the first answer is read.
+func (s *Server) DoAll(commands [][]string) []string {
+	s.t.Helper()
+	if len(commands) == 0 {
+		return nil
 	}
-	return text(message)
+	client, err := s.client()
+	if client != nil {
+		defer client.Close()
+	}
+	if err != nil {
+		s.t.Fatalf("%s: %v", strings.Join(commands[0], " "), err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	built := make(rueidis.Commands, len(commands))
+	for i, args := range commands {
+		built[i] = client.B().Arbitrary(args...).Build()
+	}
+	answers := make([]string, len(commands))
+	for i, answer := range client.DoMulti(ctx, built...) {
+		message, err := answer.ToMessage()
+		if err != nil && !rueidis.IsRedisNil(err) {
+			s.t.Fatalf("%s: %v", strings.Join(commands[i], " "), err)
+		}
+		answers[i] = text(message)
+	}
+	return answers
 }
 
 func text(m rueidis.RedisMessage) string {
