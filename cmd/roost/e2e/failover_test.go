@@ -15,11 +15,6 @@ import (
 	"github.com/roost-ws/roost/fanout/redis/redistest"
 )
 
-// positionsSurvive says that a room's positions count on when another server follows, so that in rooms with a history
-// nothing that was acknowledged may be missing, and nobody is told of a hole. Without it a room's stream begins anew,
-// and its members are told.
-const positionsSurvive = false
-
 const (
 	// followedRooms is in how many rooms members are, and followedRate how often each says something a second.
 	followedRooms = 200
@@ -39,9 +34,44 @@ func startFollowed(t *testing.T, url string) *pair {
 	}
 	f := startFleetAt(t, url, pairNames, `rooms=[{match: "`+keepsHistory+`*", history.size: 1000}]`)
 	p := newPair(t, f, rooms, followedRate)
-	before, _ := p.said.count(taken)
-	await(t, tunnelWithin, "a good deal is said", func() bool { all, _ := p.said.count(taken); return all > before+followedRooms })
+	p.talksOn(t)
 	return p
+}
+
+// talksOn waits until as much more was acknowledged as there are rooms.
+func (p *pair) talksOn(t *testing.T) {
+	t.Helper()
+	_, before := p.said.count(taken)
+	await(t, tunnelWithin, "a good deal is said", func() bool { _, fine := p.said.count(taken); return fine > before+followedRooms })
+}
+
+// youngServer is how long a server that writes no file counts as young: it says in whole seconds how long it runs.
+const youngServer = 2 * time.Second
+
+// outgrows waits until something was acknowledged in every room when a server that was started before now was no longer
+// young. What was said before that may be from its file, for all that a node can see when this server becomes the
+// master, and a room in which nothing was said since begins anew.
+func (p *pair) outgrows(t *testing.T) {
+	t.Helper()
+	grown := time.Now().Add(youngServer)
+	await(t, tunnelWithin, "something is said in every room", func() bool {
+		for room := range p.here {
+			if !p.said.takenSince(room, grown) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// killAhead kills a master whose replica lacks what was acknowledged last.
+func (p *pair) killAhead(t *testing.T, master, replica *redistest.Server) {
+	t.Helper()
+	replica.Pause() // so that it can't connect again
+	master.Do("CLIENT", "KILL", "TYPE", "replica")
+	p.talksOn(t)
+	master.Kill()
+	replica.Continue()
 }
 
 // goesOn waits until all rooms are one over the nodes again, and fails the test if that is too long after since, when
@@ -56,9 +86,23 @@ func (p *pair) goesOn(t *testing.T, what string, since time.Time) {
 	t.Logf("all rooms are heard again %v after %s", took.Round(time.Millisecond), what)
 }
 
+// restoredAgain waits until nodes have published again what a server lacked, beyond what they had before. Without that
+// the fault lost nothing, and shows nothing.
+func (p *pair) restoredAgain(t *testing.T, before float64) {
+	t.Helper()
+	await(t, tunnelWithin, "nodes publish again what the server lacks", func() bool { return p.restored(t) > before })
+}
+
+// restored is how much nodes published again.
+func (p *pair) restored(t *testing.T) float64 {
+	t.Helper()
+	return p.sum(t, "roost_broker_restored_total")
+}
+
 // followed ends a test in which so many times another server followed that of the rooms in touched. It goes wrong when a
-// member lost its connection or something without being told; when it was told nothing in a room whose publications went
-// nowhere for a while, or was told of a hole where nothing had happened.
+// member lost its connection; in a room with a history when anything that was acknowledged is missing, to a member or in
+// the history, or a hole was told; in another one of those rooms when what is missing was not told, or nothing was; and
+// when anybody was told of a hole where nothing had happened.
 func (p *pair) followed(t *testing.T, times int, touched func(room string) bool) {
 	t.Helper()
 	p.talking.end(t, p.members)
@@ -77,16 +121,14 @@ func (p *pair) followed(t *testing.T, times int, touched func(room string) bool)
 			switch {
 			case touched(room) && !kept && holes < times:
 				wrong = append(wrong, fmt.Sprintf("%s on %s was told of %d holes in %s, which lost its server %d times", m.user, m.on(), holes, room, times))
-			case touched(room) && kept && holes > 0 && positionsSurvive:
+			case touched(room) && kept && holes > 0:
 				wrong = append(wrong, fmt.Sprintf("%s on %s was told of %d holes in %s, which has a history", m.user, m.on(), holes, room))
 			case !touched(room) && holes > 0:
 				wrong = append(wrong, fmt.Sprintf("%s on %s was told of %d holes in %s, to which nothing happened", m.user, m.on(), holes, room))
 			}
 		}
 	}
-	if positionsSurvive {
-		wrong = append(wrong, p.forgotten(t)...)
-	}
+	wrong = append(wrong, p.forgotten(t)...)
 	for _, w := range wrong[:min(len(wrong), 10)] {
 		t.Error(w)
 	}
@@ -94,7 +136,8 @@ func (p *pair) followed(t *testing.T, times int, touched func(room string) bool)
 		t.Errorf("and %d more", len(wrong)-10)
 	}
 	all, fine := p.said.count(taken)
-	t.Logf("%d of %d publications taken, %d refused, %d notes, %d holes told", fine, all, p.refusals("unavailable"), heard, told)
+	t.Logf("%d of %d publications taken, %d refused, %d restored, %d notes, %d holes told",
+		fine, all, p.refusals("unavailable"), int(p.restored(t)), heard, told)
 }
 
 // forgotten says where a node's history of a room lacks anything that was taken, or has it twice or out of order.
@@ -130,19 +173,22 @@ func (p *pair) forgotten(t *testing.T) (wrong []string) {
 // everywhere is all rooms.
 func everywhere(string) bool { return true }
 
-// TestSentinelFailover kills the master while everybody talks, lets it come back as a replica, and has the sentinels put
-// it in charge again, as for maintenance.
+// TestSentinelFailover kills the master while everybody talks, when its replica is behind, lets it come back as a
+// replica, and has the sentinels put it in charge again, as for maintenance.
 func TestSentinelFailover(t *testing.T) {
 	manyProcesses(t)
 	t.Parallel() // it waits for most of its time
 	g := redistest.StartSentinel(t)
 	p := startFollowed(t, "redis+sentinel://"+g.Addresses()+"/"+g.Name)
 	first, second := g.Servers[0], g.Servers[1]
-	first.Kill()
+	p.outgrows(t)
+	p.killAhead(t, first, second)
 	await(t, faultWithin, "the replica is promoted", second.IsMaster)
 	p.goesOn(t, "the promotion", time.Now())
+	p.restoredAgain(t, 0)
 	first.Restart()
 	await(t, faultWithin, "the old master follows the new one", first.Follows)
+	p.outgrows(t)
 	losses := p.losses(t)
 	g.FailOver()
 	await(t, faultWithin, "the old master is the master again", first.IsMaster)
@@ -152,25 +198,34 @@ func TestSentinelFailover(t *testing.T) {
 	p.followed(t, 2, everywhere)
 }
 
-// TestRedisKeepsItsFile kills a Redis that writes down what it does, and starts it again with that.
+// TestRedisKeepsItsFile kills a Redis that writes down what it does while everybody talks, and starts it again with that;
+// then once more, with a file that lacks its end, as after a loss of power.
 func TestRedisKeepsItsFile(t *testing.T) {
 	manyProcesses(t)
 	t.Parallel() // it waits for most of its time
 	bus := redistest.Start(t, "appendonly yes")
 	p := startFollowed(t, "redis://"+bus.Addr)
-	bus.Kill()
-	before := p.refusals("unavailable")
-	await(t, tunnelWithin, "what is said in rooms with a history is refused", func() bool { return p.refusals("unavailable") > before+10 })
-	bus.Restart()
-	p.goesOn(t, "its return", time.Now())
-	p.followed(t, 1, everywhere)
+	for _, lost := range []int64{0, 20_000} { // some fifty publications
+		p.talksOn(t)
+		restored := p.restored(t)
+		bus.Kill()
+		before := p.refusals("unavailable")
+		await(t, tunnelWithin, "what is said in rooms with a history is refused", func() bool { return p.refusals("unavailable") > before+10 })
+		bus.LoseTail(lost)
+		bus.Restart()
+		p.goesOn(t, "its return", time.Now())
+		if lost > 0 {
+			p.restoredAgain(t, restored)
+		}
+	}
+	p.followed(t, 2, everywhere)
 }
 
 // faultWithin bounds every wait for Redis's own part in a fault.
 const faultWithin = 20 * time.Second
 
-// TestClusterFailover kills one of three masters while everybody talks, and lets it come back as a replica. It goes
-// wrong, too, if rooms of the other masters feel it.
+// TestClusterFailover kills one of three masters while everybody talks, when its replica is behind, and lets it come back
+// as a replica. It goes wrong, too, if rooms of the other masters feel it.
 func TestClusterFailover(t *testing.T) {
 	manyProcesses(t)
 	t.Parallel() // it waits for most of its time
@@ -182,12 +237,14 @@ func TestClusterFailover(t *testing.T) {
 	for part := range layout.Parts() {
 		lost[part] = g.Owner(layout.Slot(part)) == victim
 	}
-	victim.Kill()
+	p.outgrows(t)
+	p.killAhead(t, victim, g.Replica(victim))
 	await(t, faultWithin, "its replica is promoted", func() bool {
 		owner := g.Owner(layout.Slot(layout.Part(keepsHistory + "0")))
 		return owner != nil && owner != victim
 	})
 	p.goesOn(t, "the promotion", time.Now())
+	p.restoredAgain(t, 0)
 	victim.Restart()
 	await(t, faultWithin, "the old master follows the new one", victim.Follows)
 	p.goesOn(t, "the return of the old master", time.Now())
@@ -203,6 +260,7 @@ func TestSlotMoved(t *testing.T) {
 	p := startFollowed(t, "redis+cluster://"+g.Addresses())
 	layout := redis.NewLayout(redis.DefaultPrefix, true)
 	moved := layout.Part(keepsHistory + "0")
+	p.outgrows(t)
 	for _, which := range []string{"first", "second"} {
 		g.Move(layout.Slot(moved))
 		p.goesOn(t, "the "+which+" move", time.Now())

@@ -274,10 +274,16 @@ func TestRedisBreaks(t *testing.T) {
 }
 
 // losses is how often nodes lost Redis.
-func (p *pair) losses(t *testing.T) (n float64) {
+func (p *pair) losses(t *testing.T) float64 {
 	t.Helper()
-	for _, s := range p.nodes {
-		n += s.figure(t, "roost_broker_losses_total")
+	return p.sum(t, "roost_broker_losses_total")
+}
+
+// sum is a metric of all nodes together.
+func (f *fleet) sum(t *testing.T, name string) (n float64) {
+	t.Helper()
+	for _, s := range f.nodes {
+		n += s.figure(t, name)
 	}
 	return n
 }
