@@ -119,8 +119,8 @@ func floods(t testing.TB, keys *signer) []flood {
 	return all
 }
 
-// budget is what a flood may cost a node in memory, whatever it is: of each attacker at most a head, then a message, and
-// what waits for it if it does not read, all of which has its limit; and what a room may gather for its next walk. Twice
+// budget is what a flood may cost a node in memory, whatever it is: of each attacker at most a head, then a message,
+// what waits for its turn if it is compressed, and what waits for it if it does not read, all of which has its limit; and what a room may gather for its next walk. Twice
 // that, because buffers double as they grow and the collector leaves its share of garbage. The last part does not grow
 // with attackers: what loops keep of buffers, caches, the heap of a node that is not idle.
 func (f *flood) budget() int64 {
@@ -131,6 +131,9 @@ func (f *flood) budget() int64 {
 	}
 	if f.spec.Mode == enginetest.NeverRead {
 		each += l.OutboundBytes
+	}
+	if f.spec.Extended {
+		each += 64<<10 + l.MessageBytes
 	}
 	return 2*int64(f.spec.Connections*each+shared) + 16<<20
 }

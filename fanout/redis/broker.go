@@ -131,6 +131,21 @@ func (b *Broker) begin() error {
 	return b.takeName(ctx)
 }
 
+// await waits until the server was reached for the first time.
+func (l *link) await(ctx context.Context) error {
+	select {
+	case <-l.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.trouble != nil {
+		return l.trouble
+	}
+	return fmt.Errorf("connecting to redis at %s: %w", l.name, ErrDown)
+}
+
 // check says whether the broker can be used.
 func (b *Broker) check() error {
 	if b.life.Load() != open {

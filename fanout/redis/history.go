@@ -43,7 +43,7 @@ func (b *Broker) asking(room string, kept fanout.Retention, q fanout.Query, line
 			epoch = ":"
 		}
 	}
-	return []string{b.layout.meta(room), b.layout.stream(room)},
+	return b.layout.historyKeys(room),
 		[]string{milliseconds(positionTTL(kept)), line.run, line.whole, b.epochs.next(), epoch, strconv.FormatUint(q.Since.Offset, 10),
 			strconv.Itoa(max(0, q.Limit)), strconv.Itoa(max(0, q.Bytes))}
 }

@@ -107,9 +107,16 @@ func (l Layout) Tag(part int) string {
 // Slot is the slot of a cluster that a part's channels and keys are in.
 func (l Layout) Slot(part int) int { return int(crc16(strconv.Itoa(part)) % 16384) }
 
-// meta and stream are the keys of a room's history: its epoch and offset, and what it keeps.
+// meta and stream are the keys of a room's history: its epoch and offset, and what it keeps. lives is the one of its part
+// that says when each server was alive.
 func (l Layout) meta(room string) string   { return l.Key("position", room) }
 func (l Layout) stream(room string) string { return l.Key("history", room) }
+func (l Layout) lives(part int) string     { return l.prefix + "lives" + l.Tag(part) }
+
+// historyKeys are all of them, as the scripts take them.
+func (l Layout) historyKeys(room string) []string {
+	return []string{l.meta(room), l.stream(room), l.lives(l.Part(room))}
+}
 
 // lease is the key that says which process has a node's name.
 func (l Layout) lease(node string) string { return l.Key("node", node) }

@@ -23,7 +23,7 @@ import (
 // and all, so that the nodes do not come back in one rush.
 const (
 	firstPause = 100 * time.Millisecond
-	lastPause  = 2 * time.Second
+	lastPause  = time.Second
 )
 
 // link is one server with what waits for it. Its fields may be used by any goroutine.
@@ -218,8 +218,9 @@ func (l *link) serve(line *line) {
 // exchanges carries out requests until the line is dead. Now and then it looks whether the server still is what it was
 // taken for: a master that was made a replica takes publications and passes them on to nobody.
 func (l *link) exchanges(line *line) {
-	look := time.NewTicker(l.b.options.Timeout)
+	look := time.NewTicker(min(l.b.options.Timeout, livesEvery))
 	defer look.Stop()
+	l.live(line)
 	for {
 		select {
 		case <-line.dead:
@@ -231,6 +232,7 @@ func (l *link) exchanges(line *line) {
 				line.blame(err)
 				line.cut()
 			}
+			l.live(line)
 		case <-l.in.wake:
 			for l.exchange(line) {
 			}
@@ -382,19 +384,4 @@ func (l *link) again(line *line, part *part, rooms []string) bool {
 		l.b.settleGap(part, line, room, page.Position)
 	}
 	return true
-}
-
-// await waits until the server was reached for the first time.
-func (l *link) await(ctx context.Context) error {
-	select {
-	case <-l.ready:
-		return nil
-	case <-ctx.Done():
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.trouble != nil {
-		return l.trouble
-	}
-	return fmt.Errorf("connecting to redis at %s: %w", l.name, ErrDown)
 }

@@ -220,7 +220,7 @@ func (b *Broker) keeping(p outgoing, line *line, epoch string) (keys, args []str
 	if b.layout.cluster {
 		command = "SPUBLISH"
 	}
-	return []string{b.layout.meta(p.room), b.layout.stream(p.room)},
+	return b.layout.historyKeys(p.room),
 		[]string{command, b.layout.Channel(p.room), p.envelope, strconv.Itoa(p.data), strconv.Itoa(p.kept.Size),
 			milliseconds(p.kept.TTL), milliseconds(positionTTL(p.kept)), line.run, line.whole, epoch}
 }

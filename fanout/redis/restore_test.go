@@ -47,6 +47,9 @@ func TestNothingIsMissed(t *testing.T) {
 		g := redistest.StartSentinel(t)
 		s := openStreet(t, "redis+sentinel://"+g.Addresses()+"/"+g.Name, "a", "b")
 		first := g.Master()
+		for _, server := range g.Servers {
+			server.Matures()
+		}
 		first.Kill()
 		redistest.Wait(t, "the replica is the master", func() bool { return g.Master() != first })
 		s.goesOn("after the failover")
@@ -57,7 +60,9 @@ func TestNothingIsMissed(t *testing.T) {
 		g := redistest.StartCluster(t, 3, 1)
 		s := openStreet(t, "redis+cluster://"+g.Addresses(), "a", "b")
 		layout := s.houses[0].broker.Layout()
-		g.Owner(layout.Slot(layout.Part("a"))).Kill()
+		victim := g.Owner(layout.Slot(layout.Part("a")))
+		g.Replica(victim).Matures()
+		victim.Kill()
 		redistest.Wait(t, "a node notices", func() bool { return !s.houses[0].broker.Up() })
 		s.goesOn("after the failover")
 		s.check()
@@ -67,6 +72,9 @@ func TestNothingIsMissed(t *testing.T) {
 		g := redistest.StartCluster(t, 3, 0)
 		s := openStreet(t, "redis+cluster://"+g.Addresses(), "a", "b")
 		layout := s.houses[0].broker.Layout()
+		for _, server := range g.Servers {
+			server.Matures()
+		}
 		for range 3 {
 			g.Move(layout.Slot(layout.Part("a")))
 			s.goesOn("after a move")
@@ -125,6 +133,31 @@ func TestLostTailIsRestored(t *testing.T) {
 		if !page.Complete || !page.Follows || !slices.Equal(got, want) {
 			t.Errorf("since %d of 10, %d of them lost and restored: %q, complete %v", since, lost, got, page.Complete)
 		}
+	}
+}
+
+// A replica that was started when everything had been said long ago is as good as any, as soon as it has been there for
+// a while: so servers are upgraded one after the other.
+func TestQuietRoomOutlivesAYoungReplica(t *testing.T) {
+	t.Parallel()
+	g := redistest.StartSentinel(t)
+	h := openHouse(t, "redis+sentinel://"+g.Addresses()+"/"+g.Name, "a")
+	for i := 1; i <= 3; i++ {
+		if err := publish(t, h.broker, "a", "p/"+strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := h.page(t, "a", fanout.Query{Limit: 10})
+	replica := g.Servers[1]
+	replica.Kill()
+	replica.Restart()
+	redistest.Wait(t, "the replica follows its master again", replica.Follows)
+	replica.Matures()
+	g.FailOver()
+	redistest.Wait(t, "the node is on the replica", func() bool { return replica.IsMaster() && h.broker.Up() && h.broker.Stats().Reconnects > 0 })
+	page := h.page(t, "a", fanout.Query{HasSince: true, Since: fanout.Position{Epoch: before.Position.Epoch, Offset: 1}, Limit: 10})
+	if !page.Complete || len(page.Publications) != 2 || len(h.gaps) > 0 {
+		t.Errorf("since 1 of 3: %+v, %d gaps", page, len(h.gaps))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // rights is what a node's user in Redis has to be allowed, as the documentation says.
 const rights = "resetkeys ~roost:* resetchannels &roost:* -@all +hello +ping +info +select +subscribe +unsubscribe +publish " +
-	"+eval +evalsha +script|load +get +set +del +time +hmget +hset +xadd +xrange +xrevrange +pexpire"
+	"+eval +evalsha +script|load +get +set +del +time +hmget +hgetall +hset +hdel +xadd +xrange +xrevrange +pexpire"
 
 func TestUserWithFewRights(t *testing.T) {
 	server := redistest.Start(t, "user roost on >pw "+rights)

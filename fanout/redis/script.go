@@ -21,6 +21,8 @@ var (
 	historyText string
 	//go:embed lua/restore.lua
 	restoreText string
+	//go:embed lua/lives.lua
+	livesText string
 	//go:embed lua/lease.lua
 	leaseText string
 	//go:embed lua/release.lua
@@ -31,6 +33,7 @@ var (
 	publishScript = newScript(standText + publishText)
 	historyScript = newScript(standText + historyText)
 	restoreScript = newScript(standText + restoreText)
+	livesScript   = newScript(livesText)
 	leaseScript   = newScript(leaseText)
 	releaseScript = newScript(releaseText)
 )

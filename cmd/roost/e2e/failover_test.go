@@ -45,25 +45,6 @@ func (p *pair) talksOn(t *testing.T) {
 	await(t, tunnelWithin, "a good deal is said", func() bool { _, fine := p.said.count(taken); return fine > before+followedRooms })
 }
 
-// youngServer is how long a server that writes no file counts as young: it says in whole seconds how long it runs.
-const youngServer = 2 * time.Second
-
-// outgrows waits until something was acknowledged in every room when a server that was started before now was no longer
-// young. What was said before that may be from its file, for all that a node can see when this server becomes the
-// master, and a room in which nothing was said since begins anew.
-func (p *pair) outgrows(t *testing.T) {
-	t.Helper()
-	grown := time.Now().Add(youngServer)
-	await(t, tunnelWithin, "something is said in every room", func() bool {
-		for room := range p.here {
-			if !p.said.takenSince(room, grown) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 // killAhead kills a master whose replica lacks what was acknowledged last.
 func (p *pair) killAhead(t *testing.T, master, replica *redistest.Server) {
 	t.Helper()
@@ -181,14 +162,14 @@ func TestSentinelFailover(t *testing.T) {
 	g := redistest.StartSentinel(t)
 	p := startFollowed(t, "redis+sentinel://"+g.Addresses()+"/"+g.Name)
 	first, second := g.Servers[0], g.Servers[1]
-	p.outgrows(t)
+	second.Matures()
 	p.killAhead(t, first, second)
 	await(t, faultWithin, "the replica is promoted", second.IsMaster)
 	p.goesOn(t, "the promotion", time.Now())
 	p.restoredAgain(t, 0)
 	first.Restart()
 	await(t, faultWithin, "the old master follows the new one", first.Follows)
-	p.outgrows(t)
+	first.Matures()
 	losses := p.losses(t)
 	g.FailOver()
 	await(t, faultWithin, "the old master is the master again", first.IsMaster)
@@ -237,7 +218,7 @@ func TestClusterFailover(t *testing.T) {
 	for part := range layout.Parts() {
 		lost[part] = g.Owner(layout.Slot(part)) == victim
 	}
-	p.outgrows(t)
+	g.Replica(victim).Matures()
 	p.killAhead(t, victim, g.Replica(victim))
 	await(t, faultWithin, "its replica is promoted", func() bool {
 		owner := g.Owner(layout.Slot(layout.Part(keepsHistory + "0")))
@@ -260,7 +241,9 @@ func TestSlotMoved(t *testing.T) {
 	p := startFollowed(t, "redis+cluster://"+g.Addresses())
 	layout := redis.NewLayout(redis.DefaultPrefix, true)
 	moved := layout.Part(keepsHistory + "0")
-	p.outgrows(t)
+	for _, s := range g.Servers {
+		s.Matures()
+	}
 	for _, which := range []string{"first", "second"} {
 		g.Move(layout.Slot(moved))
 		p.goesOn(t, "the "+which+" move", time.Now())

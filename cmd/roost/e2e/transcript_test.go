@@ -53,20 +53,6 @@ func (t *transcript) settle(room, user string, number int, ok bool) {
 	}
 }
 
-// takenSince reports whether anything that was said in room after that moment was taken.
-func (t *transcript) takenSince(room string, moment time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, list := range t.said[room] {
-		for i := len(list) - 1; i >= 0 && list[i].at.After(moment); i-- {
-			if list[i].outcome == taken {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // count is how much was said, and how much of it has that outcome.
 func (t *transcript) count(which outcomeOf) (all, those int) {
 	t.mu.Lock()

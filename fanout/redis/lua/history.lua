@@ -8,7 +8,7 @@
 --       8 how many bytes of data, 0 for any amount; the first publication is found however large it is
 --
 -- The answer is the epoch, the offset, the jumps, and a flat list of ids and envelopes; the newest come newest first.
-local epoch, offset, jumps = stand(KEYS[1], KEYS[2], ARGV[2], ARGV[3], ARGV[4])
+local epoch, offset, jumps = stand(KEYS[1], KEYS[2], KEYS[3], ARGV[2], ARGV[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 
 local found = {}

@@ -195,6 +195,21 @@ func (s *Server) Restart() {
 	}
 }
 
+// Matures waits until the server has been running for 6 s. That is how long a node takes to be sure that a server which
+// takes over was there already when the other one still lived.
+func (s *Server) Matures() {
+	s.t.Helper()
+	Wait(s.t, s.Addr+" has been running for a while", func() bool {
+		for line := range strings.Lines(s.Do("INFO", "server")) {
+			if digits, ok := strings.CutPrefix(strings.TrimSpace(line), "uptime_in_seconds:"); ok {
+				seconds, err := strconv.Atoi(digits)
+				return err == nil && seconds >= 6
+			}
+		}
+		return false
+	})
+}
+
 // LoseTail cuts bytes off the end of the file of commands that a server with appendonly keeps, as a loss of power may. The
 // server must not be running.
 func (s *Server) LoseTail(bytes int64) {
