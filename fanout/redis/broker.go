@@ -174,7 +174,7 @@ func (b *Broker) enqueue(p *fanout.Publication, done fanout.Completion) error {
 	b.counters.publishes.Add(1)
 	if l == nil || !l.up() {
 		b.counters.failed.Add(1)
-		return fmt.Errorf("publishing: %w", errAway)
+		return b.lost("publishing", errAway)
 	}
 	room := len(p.Data) + len(p.From) + len(p.Node) + 40
 	envelope := fanout.AppendEnvelope(make([]byte, 0, room), p)
@@ -220,7 +220,7 @@ func (b *Broker) request(r request) {
 		if r.kind == unsubscribeRequest {
 			part.remove(r.room)
 		}
-		r.fail(errAway)
+		r.fail(b.lost("asking redis", errAway))
 		return
 	}
 	if err := l.in.put(r); err != nil {
