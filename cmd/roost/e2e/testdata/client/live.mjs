@@ -71,7 +71,8 @@ await run({
 	'what was missed is brought back where the node keeps history': async () => {
 		const address = await freeAddress();
 		const kept = await serve(address, ...dev, 'history.size=10');
-		const [a, b] = [connect(address, { maxDelay: 300 }), connect(address)];
+		// It stays away for as long as it takes to publish what it is to miss.
+		const [a, b] = [connect(address, { firstDelay: 1500, maxDelay: 1500, random: () => 1 }), connect(address)];
 		const [mine, theirs] = [note(a, 'kept'), note(b, 'kept')];
 		await Promise.all([mine.joined, theirs.joined]);
 		await theirs.publish(0);
