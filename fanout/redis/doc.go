@@ -6,6 +6,6 @@
 // called from any goroutine, event loops included, and never block, but for Start and Close. [Layout] says where in
 // Redis everything is, so that a backend can work it out too.
 //
-// It never publishes twice, never hides that publications may have been lost, and never holds more than its queues'
-// bounds for a server that does not answer.
+// It never publishes twice what Redis still has, never hides that publications may have been lost, and never holds more
+// than its queues' bounds for a server that does not answer.
 package redis

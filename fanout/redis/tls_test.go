@@ -11,7 +11,6 @@ import (
 )
 
 func TestTLS(t *testing.T) {
-	t.Parallel()
 	server, address, authority := redistest.StartTLS(t, "requirepass s3cret")
 	other := t.TempDir()
 	_, _, wrong := redistest.StartTLS(t)
