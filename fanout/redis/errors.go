@@ -45,6 +45,14 @@ func (b *Broker) lost(action string, err error) error {
 	return fmt.Errorf("%s: %w: %w", action, ErrDown, err)
 }
 
+// lostAsking is lost for what may be asked again without harm: that it was done perhaps does not matter.
+func (b *Broker) lostAsking(action string, err error) error {
+	if err = b.lost(action, err); errors.Is(err, ErrDown) {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
+	return err
+}
+
 // moved reports whether err is what a server of a cluster says when it does not serve a slot, or not just now.
 func moved(err error) bool {
 	answer, ok := rueidis.IsRedisErr(err)

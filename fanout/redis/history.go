@@ -67,10 +67,7 @@ func (l *link) queries(line *line, batch []request) {
 		}
 		if err != nil {
 			l.b.suspect(line, err)
-			if err = l.b.lost("reading a history", err); errors.Is(err, ErrDown) {
-				err = fmt.Errorf("%w: %w", errAway, err) // trying it again does no harm
-			}
-			r.answer(fanout.Page{}, err)
+			r.answer(fanout.Page{}, l.b.lostAsking("reading a history", err))
 			continue
 		}
 		r.answer(page, nil)

@@ -200,7 +200,7 @@ func (l *line) examine(ctx context.Context) error {
 	}
 	l.identity = who
 	b := l.client.B()
-	load := l.client.DoMulti(ctx, publishScript.load(b), historyScript.load(b), restoreScript.load(b), livesScript.load(b))
+	load := l.client.DoMulti(ctx, publishScript.load(b), historyScript.load(b), restoreScript.load(b))
 	for _, answer := range load {
 		if err := answer.Error(); err != nil {
 			return fmt.Errorf("loading the scripts: %w", err)

@@ -6,7 +6,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -309,9 +308,7 @@ func (l *link) subscribe(line *line, batch []request) {
 		err := answer.Error()
 		if err != nil {
 			l.b.suspect(line, err)
-			if err = l.b.lost("subscribing", err); errors.Is(err, ErrDown) {
-				err = fmt.Errorf("%w: %w", errAway, err) // trying it again does no harm
-			}
+			err = l.b.lostAsking("subscribing", err)
 		} else {
 			l.joined(l.b.parts[g.index], g.rooms)
 		}

@@ -19,16 +19,12 @@ const (
 	rememberedLives = "16"
 )
 
-// live notes in the data of each part of the link that its server is alive. What becomes of that shows elsewhere.
+// live notes in the data of each part of the link that its server is alive. What becomes of that shows elsewhere. The
+// script is sent whole: it is short and seldom, and then it can't be forgotten.
 func (l *link) live(line *line) {
 	var commands []rueidis.Completed
 	for _, index := range l.b.partsOf(l) {
-		commands = append(commands, livesScript.called(line.client.B(), []string{l.b.layout.lives(index)}, line.run, rememberedLives))
+		commands = append(commands, livesScript.whole(line.client.B(), []string{l.b.layout.lives(index)}, line.run, rememberedLives))
 	}
-	for i, answer := range line.client.DoMulti(context.Background(), commands...) {
-		if unknown(answer.Error()) && i == 0 {
-			b := line.client.B()
-			_ = line.client.Do(context.Background(), livesScript.load(b)) // for the next time
-		}
-	}
+	line.client.DoMulti(context.Background(), commands...)
 }

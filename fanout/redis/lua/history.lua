@@ -1,6 +1,6 @@
 -- Reads where a room's stream stands and a part of it.
 --
--- KEYS  1 the room's position   2 its stream
+-- KEYS  1 the room's position   2 its stream   3 when each server was alive
 -- ARGV  1 how long to remember the position (ms)
 --       2 the server's run id   3 since when it has kept everything   4 an epoch never used before
 --       5 the epoch that is asked for, empty for the newest publications   6 the offset behind which to begin
